@@ -1,0 +1,1 @@
+"""Numba kernels: plain functions on plain arrays. Index arrays come in as unsigned views."""

@@ -1,0 +1,27 @@
+"""Krylov methods, stationary methods and preconditioners, all with one call and one result."""
+
+from . import precond
+from .bicgstab import bicgstab
+from .cg import cg
+from .chebyshev import chebyshev
+from .fcg import fcg
+from .gmres import fgmres, gmres
+from .minres import minres
+from .result import Outcome, SolveResult
+from .stationary import jacobi, sor, ssor
+
+__all__ = [
+    "Outcome",
+    "SolveResult",
+    "bicgstab",
+    "cg",
+    "chebyshev",
+    "fcg",
+    "fgmres",
+    "gmres",
+    "jacobi",
+    "minres",
+    "precond",
+    "sor",
+    "ssor",
+]

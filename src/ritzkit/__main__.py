@@ -1,0 +1,8 @@
+"""``python -m ritzkit``: the command line."""
+
+import sys
+
+from .reports.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
