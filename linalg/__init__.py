@@ -4,7 +4,7 @@ Everything above shares one kind of operator (`Operator`, `as_operator`), one se
 place that sets thread counts (`threads`).
 """
 
-from . import threads, vectors
+from . import factor, threads, vectors
 from .operators import (
     AdjointOperator,
     Cell,
@@ -26,6 +26,8 @@ from .operators import (
     as_operator,
     is_hermitian,
 )
+from .relaxation import Relaxation
+from .triangular import TriangularSolver, solve_triangular
 
 __all__ = [
     "AdjointOperator",
@@ -41,12 +43,16 @@ __all__ = [
     "LowRankUpdate",
     "Operator",
     "ProductOperator",
+    "Relaxation",
     "ScaledOperator",
     "StencilOperator",
     "SumOperator",
     "TransposeOperator",
+    "TriangularSolver",
     "as_operator",
+    "factor",
     "is_hermitian",
+    "solve_triangular",
     "threads",
     "vectors",
 ]

@@ -8,20 +8,24 @@ from .fcg import fcg
 from .gmres import fgmres, gmres
 from .minres import minres
 from .result import Outcome, SolveResult
+from .solve import METHODS, direct, solve
 from .stationary import jacobi, sor, ssor
 
 __all__ = [
+    "METHODS",
     "Outcome",
     "SolveResult",
     "bicgstab",
     "cg",
     "chebyshev",
+    "direct",
     "fcg",
     "fgmres",
     "gmres",
     "jacobi",
     "minres",
     "precond",
+    "solve",
     "sor",
     "ssor",
 ]

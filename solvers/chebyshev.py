@@ -4,8 +4,10 @@ Source: G. H. Golub and R. S. Varga, "Chebyshev semi-iterative methods, successi
 second order Richardson iterative methods", Numer. Math. 3 (1961) 147-168; recurrence as in R. Barrett et al., "Templates
 for the Solution of Linear Systems", SIAM 1994, section 2.3.8.
 
-Departure from the source: without given bounds, a few Lanczos steps estimate them (their products are counted), and if
-the residual still grows, the upper bound is raised and the iteration starts again from the best iterate.
+Departures from the source: without given bounds, a few Lanczos steps estimate them (their products are counted). Lanczos
+sees the lower end late, so when the residual falls more slowly than the bounds promise, its Rayleigh quotient (the
+residual has then turned towards the low end) becomes the new lower bound; and if the residual grows, the upper bound is
+raised and the iteration starts again from the best iterate.
 """
 
 from __future__ import annotations
@@ -188,6 +190,7 @@ def _iterate(system: System, bounds: tuple[float, float] | None, steps: int) -> 
     outcome = Outcome.ITERATION_LIMIT
     fresh, raised = True, 0
     rho = 1.0
+    since, norm_then = 0, norm  # steps and residual since the recurrence started
     for _ in range(system.maxiter):
         system.precondition(r, z) if system.M is not None else None
         centre, half = 0.5 * (high + low), 0.5 * (high - low)
@@ -196,12 +199,14 @@ def _iterate(system: System, bounds: tuple[float, float] | None, steps: int) -> 
             vectors.scale(1.0 / centre, d)
             rho = half / centre
             fresh = False
+            since, norm_then = 0, norm
         else:
             rho_new = 1.0 / (2.0 * centre / half - rho)
             vectors.axpby(2.0 * rho_new / half, z, rho_new * rho, d)
             rho = rho_new
         system.product(d, q)
         norm = float(np.sqrt(vectors.cg_step(1.0, d, q, x, r)))
+        since += 1
         system.record(norm)
         if not np.isfinite(norm):
             outcome = Outcome.DIVERGED if raised else _blame(system, system.b, d, q)
@@ -221,6 +226,11 @@ def _iterate(system: System, bounds: tuple[float, float] | None, steps: int) -> 
             if raised > 3:
                 outcome = Outcome.STAGNATION
                 break
+        elif bounds is None and since >= 10 and _too_slow(norm / norm_then, since, low, high):
+            quotient = _rayleigh(system, r, z, q)
+            if 0.0 < quotient < 0.95 * low:
+                low, fresh = 0.8 * quotient, True
+            since, norm_then = 0, norm
         elif norm > 100.0 * max(start, best_norm):
             if raised >= 3 or bounds is not None:
                 outcome = Outcome.DIVERGED
@@ -231,6 +241,20 @@ def _iterate(system: System, bounds: tuple[float, float] | None, steps: int) -> 
     if system.residual_into(x, r) <= best_norm:
         return system.finish(x, outcome)
     return system.finish(best, outcome)
+
+
+def _too_slow(drop: float, steps: int, low: float, high: float) -> bool:
+    """Whether the residual fell less than half (in the exponent) of what the bounds promise."""
+    root = np.sqrt(high / low)
+    return bool(drop > (2.0 * ((root - 1.0) / (root + 1.0)) ** steps) ** 0.5) and steps >= root
+
+
+def _rayleigh(system: System, r: Any, z: Any, q: Any) -> float:
+    """Rayleigh quotient of M A at M r, in the inner product of M^-1; one product."""
+    if system.M is not None:
+        system.precondition(r, z)
+    system.product(z, q)
+    return float(np.real(vectors.dot(z, q)) / np.real(vectors.dot(z, r)))
 
 
 def _blame(system: System, r: Any, z: Any, q: Any) -> Outcome:

@@ -8,8 +8,9 @@ Departures from the source:
 1. With a preconditioner the method minimises the residual in the norm of M, but stops on the Euclidean norm of the true
    residual, for which one more vector is carried: ``r_k = s_k^2 r_{k-1} - c_k phi_k v_{k+1}``.
 2. The true residual is checked at the end as in `cg`, with a restart from it if the recurrence had drifted.
-3. A least-squares solution of an inconsistent system is recognised (``norm(A r)`` at rounding level) and reported as
-   such, never as success.
+3. When ``norm(A r)`` is at rounding level, the Krylov space exhausted or its triangular factor singular, that norm tells
+   a least-squares solution of an inconsistent system, which is reported as such, from a drifted recurrence, which is
+   restarted.
 """
 
 from __future__ import annotations
@@ -116,10 +117,11 @@ def _iterate(system: System) -> SolveResult:
     y = vectors.empty(n, r2) if preconditioned else r2
     residual = vectors.empty(n, r2)
     checked = np.inf
+    least = max(1e-9, 10 * float(np.finfo(vectors.numpy_dtype(r2)).eps)) if not preconditioned else 0.0
     outcome = Outcome.ITERATION_LIMIT
     fresh = True
     precision = float(np.finfo(vectors.numpy_dtype(r2)).eps)
-    beta = cs = sn = dbar = epsln = phibar = oldb = size2 = 0.0
+    beta = cs = sn = dbar = epsln = phibar = oldb = size2 = largest = smallest = 0.0
     for _ in range(system.maxiter):
         if fresh:  # start, or restart from a true residual in r2
             if preconditioned:
@@ -134,7 +136,7 @@ def _iterate(system: System) -> SolveResult:
                 break
             beta = phibar = float(np.sqrt(beta2))
             oldb = dbar = epsln = sn = size2 = 0.0
-            cs = -1.0
+            cs, largest, smallest = -1.0, 0.0, np.inf
             for vector in (w, w2, r1):
                 vectors.scale(0.0, vector)
             fresh = False
@@ -166,11 +168,18 @@ def _iterate(system: System) -> SolveResult:
         gbar = sn * dbar - cs * alpha
         epsln = sn * beta
         dbar = -cs * beta
-        root = float(np.hypot(gbar, dbar))
         gamma = float(np.hypot(gbar, beta))
-        if gamma <= precision * np.sqrt(size2) * 0.01:  # A v has no new part: the Krylov space is exhausted
-            outcome = Outcome.INCONSISTENT
-            break
+        largest, smallest = max(largest, gamma), min(smallest, gamma)
+        spent = np.hypot(gbar, dbar) <= least * np.sqrt(size2)  # norm(A r) over norm(A) norm(r), before this step
+        if spent or smallest <= 10 * precision * largest:  # or the next direction would be noise
+            norm = system.residual_into(x, residual)
+            outcome = _least_squares(system, x, residual, norm, np.sqrt(size2))
+            if outcome is Outcome.STAGNATION and norm <= 0.5 * checked:
+                outcome, fresh, checked = Outcome.ITERATION_LIMIT, True, norm
+                vectors.copy(residual, r2)
+                y = y if preconditioned else r2
+                continue
+            return system.finish(x, outcome, norm=norm)
         cs, sn = gbar / gamma, beta / gamma
         phi = cs * phibar
         phibar = sn * phibar
@@ -191,15 +200,15 @@ def _iterate(system: System) -> SolveResult:
         if system.report(x):
             outcome = Outcome.STOPPED_BY_CALLBACK
             break
-        stuck = not preconditioned and root <= 10 * precision * np.sqrt(size2)
-        if norm <= system.tolerance or beta == 0.0 or stuck:
+        if norm <= system.tolerance or beta == 0.0:
             true = system.residual_into(x, residual)
             if true <= system.tolerance:
                 return system.finish(x, Outcome.CONVERGED, norm=true)
-            if beta == 0.0 or stuck:
-                outcome = _least_squares(system, x, residual, true, precision * np.sqrt(size2))
-                if outcome is not Outcome.ITERATION_LIMIT:
+            if beta == 0.0:
+                outcome = _least_squares(system, x, residual, true, np.sqrt(size2))
+                if outcome is Outcome.INCONSISTENT:
                     return system.finish(x, outcome, norm=true)
+                outcome = Outcome.ITERATION_LIMIT
             if true > 0.5 * checked:
                 outcome = Outcome.STAGNATION
                 break
@@ -211,8 +220,8 @@ def _iterate(system: System) -> SolveResult:
     return finish_symmetric(system, x, residual, outcome)
 
 
-def _least_squares(system: System, x: Any, r: Any, norm: float, noise: float) -> Outcome:
-    """Tell a least-squares solution (A r = 0, r not) from a drifted recurrence."""
+def _least_squares(system: System, x: Any, r: Any, norm: float, size: float) -> Outcome:
+    """Tell a least-squares solution (A r = 0, r not) from a drifted recurrence; `size` estimates the norm of A."""
     image = vectors.empty(system.n, r)
     system.product(r, image)
-    return Outcome.INCONSISTENT if vectors.norm(image) <= 1e4 * noise * norm else Outcome.ITERATION_LIMIT
+    return Outcome.INCONSISTENT if vectors.norm(image) <= 1e-6 * size * norm else Outcome.STAGNATION

@@ -2,27 +2,53 @@
 
 Reductions add up chunks of fixed length and then the partial sums in order, so a result does not depend on the number
 of threads. Reassociation is allowed inside a chunk (it lets the loop run in vector registers); the treatment of NaN
-and infinity is untouched.
+and infinity is untouched. Short vectors stay on one thread: a parallel region costs microseconds when the machine is
+idle, and milliseconds when other programs use its cores.
 """
 
 import numpy as np
 from numba import njit, prange
 
 CHUNK = 4096
+SERIAL = 8  # chunks up to which one thread does the work
 _FLAGS = {"reassoc", "contract"}
 
 
-@njit(parallel=True, cache=True, fastmath=_FLAGS)
+@njit(cache=True)
+def _ordered_sum(partial):
+    # partial.sum() would become a parallel reduction, whose order depends on the number of threads
+    total = partial[:0].sum()
+    for c in range(partial.shape[0]):
+        total += partial[c]
+    return total
+
+
+@njit(cache=True, fastmath=_FLAGS)
+def _dot(x, y, lo, hi, acc):
+    for i in range(lo, hi):
+        acc += np.conj(x[i]) * y[i]
+    return acc
+
+
+@njit(parallel=True, cache=True)
 def dot(x, y):
+    """Conjugated inner product, summed in double precision."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
-    partial = np.zeros(chunks, dtype=(x[:1] * y[:1] * np.ones(1)).dtype)  # sums in double precision
-    for c in prange(chunks):
-        acc = partial[c]
-        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
-            acc += np.conj(x[i]) * y[i]
-        partial[c] = acc
-    return partial.sum()
+    partial = np.zeros(chunks, dtype=(x[:1] * y[:1] * np.ones(1)).dtype)
+    if chunks <= SERIAL:
+        for c in range(chunks):
+            partial[c] = _dot(x, y, c * CHUNK, min(n, (c + 1) * CHUNK), partial[c])
+    else:
+        for c in prange(chunks):
+            partial[c] = _dot(x, y, c * CHUNK, min(n, (c + 1) * CHUNK), partial[c])
+    return _ordered_sum(partial)
+
+
+@njit(cache=True)
+def _axpby(a, x, b, y, lo, hi):
+    for i in range(lo, hi):
+        y[i] = a * x[i] + b * y[i]
 
 
 @njit(parallel=True, cache=True)
@@ -30,36 +56,43 @@ def axpby(a, x, b, y):
     """y <- a x + b y."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
-    for c in prange(chunks):
-        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
-            y[i] = a * x[i] + b * y[i]
+    if chunks <= SERIAL:
+        _axpby(a, x, b, y, 0, n)
+    else:
+        for c in prange(chunks):
+            _axpby(a, x, b, y, c * CHUNK, min(n, (c + 1) * CHUNK))
 
 
-@njit(parallel=True, cache=True, fastmath=_FLAGS)
+@njit(cache=True, fastmath=_FLAGS)
+def _cg_step(alpha, p, q, x, r, lo, hi):
+    acc = 0.0
+    for i in range(lo, hi):
+        x[i] += alpha * p[i]
+        s = r[i] - alpha * q[i]
+        r[i] = s
+        acc += (s * np.conj(s)).real
+    return acc
+
+
+@njit(parallel=True, cache=True)
 def cg_step(alpha, p, q, x, r):
     """x <- x + alpha p; r <- r - alpha q; returns r . r."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
     partial = np.zeros(chunks)
-    for c in prange(chunks):
-        acc = 0.0
-        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
-            x[i] += alpha * p[i]
-            s = r[i] - alpha * q[i]
-            r[i] = s
-            acc += (s * np.conj(s)).real
-        partial[c] = acc
-    return partial.sum()
+    if chunks <= SERIAL:
+        for c in range(chunks):
+            partial[c] = _cg_step(alpha, p, q, x, r, c * CHUNK, min(n, (c + 1) * CHUNK))
+    else:
+        for c in prange(chunks):
+            partial[c] = _cg_step(alpha, p, q, x, r, c * CHUNK, min(n, (c + 1) * CHUNK))
+    return _ordered_sum(partial)
 
 
-@njit(parallel=True, cache=True)
-def bicgstab_direction(r, beta, omega, v, p):
-    """p <- r + beta (p - omega v)."""
-    n = r.shape[0]
-    chunks = (n + CHUNK - 1) // CHUNK
-    for c in prange(chunks):
-        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
-            p[i] = r[i] + beta * (p[i] - omega * v[i])
+@njit(cache=True)
+def _add_two(a, x, b, y, z, lo, hi):
+    for i in range(lo, hi):
+        z[i] += a * x[i] + b * y[i]
 
 
 @njit(parallel=True, cache=True)
@@ -67,27 +100,62 @@ def add_two(a, x, b, y, z):
     """z <- z + a x + b y."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
-    for c in prange(chunks):
-        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
-            z[i] += a * x[i] + b * y[i]
+    if chunks <= SERIAL:
+        _add_two(a, x, b, y, z, 0, n)
+    else:
+        for c in prange(chunks):
+            _add_two(a, x, b, y, z, c * CHUNK, min(n, (c + 1) * CHUNK))
 
 
-@njit(parallel=True, cache=True, fastmath=_FLAGS)
+@njit(cache=True)
+def _direction(r, beta, omega, v, p, lo, hi):
+    for i in range(lo, hi):
+        p[i] = r[i] + beta * (p[i] - omega * v[i])
+
+
+@njit(parallel=True, cache=True)
+def bicgstab_direction(r, beta, omega, v, p):
+    """p <- r + beta (p - omega v)."""
+    n = r.shape[0]
+    chunks = (n + CHUNK - 1) // CHUNK
+    if chunks <= SERIAL:
+        _direction(r, beta, omega, v, p, 0, n)
+    else:
+        for c in prange(chunks):
+            _direction(r, beta, omega, v, p, c * CHUNK, min(n, (c + 1) * CHUNK))
+
+
+@njit(cache=True)
+def _block_dot(v, k, w, lo, hi, row):
+    for j in range(k):
+        row[j] = _dot(v[j], w, lo, hi, row[j])
+
+
+@njit(parallel=True, cache=True)
 def block_dot(v, k, w, h):
     """h[:k] <- conj(v[:k]) w, rows of v being the basis vectors."""
     n = w.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
     partial = np.zeros((chunks, k), dtype=h.dtype)
-    for c in prange(chunks):
-        for j in range(k):
-            acc = partial[c, j]
-            for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
-                acc += np.conj(v[j, i]) * w[i]
-            partial[c, j] = acc
+    if chunks <= SERIAL:
+        for c in range(chunks):
+            _block_dot(v, k, w, c * CHUNK, min(n, (c + 1) * CHUNK), partial[c])
+    else:
+        for c in prange(chunks):
+            _block_dot(v, k, w, c * CHUNK, min(n, (c + 1) * CHUNK), partial[c])
     for j in range(k):
         h[j] = 0.0
         for c in range(chunks):
             h[j] += partial[c, j]
+
+
+@njit(cache=True)
+def _block_axpy(v, k, h, sign, w, lo, hi):
+    for j in range(k):
+        a = sign * h[j]
+        row = v[j]
+        for i in range(lo, hi):
+            w[i] += a * row[i]
 
 
 @njit(parallel=True, cache=True)
@@ -95,8 +163,9 @@ def block_axpy(v, k, h, sign, w):
     """w <- w + sign sum_j h[j] v[j]."""
     n = w.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
-    for c in prange(chunks):
-        for j in range(k):
-            a = sign * h[j]
-            for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
-                w[i] += a * v[j, i]
+    if chunks <= SERIAL:
+        for c in range(chunks):
+            _block_axpy(v, k, h, sign, w, c * CHUNK, min(n, (c + 1) * CHUNK))
+    else:
+        for c in prange(chunks):
+            _block_axpy(v, k, h, sign, w, c * CHUNK, min(n, (c + 1) * CHUNK))

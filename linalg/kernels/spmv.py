@@ -1,30 +1,49 @@
-"""CSR times vector and CSR times block, rows cut into blocks of equal numbers of entries."""
+"""CSR times vector and CSR times block, rows cut into blocks of equal numbers of entries.
+
+With one block there is no parallel region: see `kernels.blas1`.
+"""
 
 from numba import njit, prange
+
+
+@njit(cache=True)
+def _matvec_rows(first, last, indptr, indices, data, x, y):
+    zero = y.dtype.type(0)
+    for i in range(first, last):
+        acc = zero
+        for k in range(indptr[i], indptr[i + 1]):
+            acc += data[k] * x[indices[k]]
+        y[i] = acc
 
 
 @njit(parallel=True, cache=True)
 def csr_matvec(starts, indptr, indices, data, x, y):
     """y <- A x; block b owns the rows starts[b] to starts[b + 1]."""
-    zero = y.dtype.type(0)
-    for b in prange(starts.shape[0] - 1):
-        for i in range(starts[b], starts[b + 1]):
-            acc = zero
-            for k in range(indptr[i], indptr[i + 1]):
-                acc += data[k] * x[indices[k]]
-            y[i] = acc
+    if starts.shape[0] == 2:
+        _matvec_rows(starts[0], starts[1], indptr, indices, data, x, y)
+    else:
+        for b in prange(starts.shape[0] - 1):
+            _matvec_rows(starts[b], starts[b + 1], indptr, indices, data, x, y)
+
+
+@njit(cache=True)
+def _matmat_rows(first, last, indptr, indices, data, x, y):
+    columns = x.shape[1]
+    for i in range(first, last):
+        for j in range(columns):
+            y[i, j] = 0
+        for k in range(indptr[i], indptr[i + 1]):
+            a = data[k]
+            row = indices[k]
+            for j in range(columns):
+                y[i, j] += a * x[row, j]
 
 
 @njit(parallel=True, cache=True)
 def csr_matmat(starts, indptr, indices, data, x, y):
     """Y <- A X for C-contiguous blocks of columns."""
-    columns = x.shape[1]
-    for b in prange(starts.shape[0] - 1):
-        for i in range(starts[b], starts[b + 1]):
-            for j in range(columns):
-                y[i, j] = 0
-            for k in range(indptr[i], indptr[i + 1]):
-                a = data[k]
-                row = indices[k]
-                for j in range(columns):
-                    y[i, j] += a * x[row, j]
+    if starts.shape[0] == 2:
+        _matmat_rows(starts[0], starts[1], indptr, indices, data, x, y)
+    else:
+        for b in prange(starts.shape[0] - 1):
+            _matmat_rows(starts[b], starts[b + 1], indptr, indices, data, x, y)

@@ -7,12 +7,15 @@ other axis the outer faces hold zero. The work is cut into rows along the last a
 
 from numba import njit, prange
 
+SERIAL = 32768  # cells up to which one thread does the work
+BLOCKS = 32
+_FLAGS = {"reassoc", "contract"}
 
-@njit(parallel=True, cache=True, fastmath={"reassoc", "contract"})
-def apply_variable(g0, g1, g2, diagonal, x, out):
-    """out <- diagonal * x - couplings * neighbours."""
+
+@njit(cache=True, fastmath=_FLAGS)
+def _variable_rows(first, last, g0, g1, g2, diagonal, x, out):
     n0, n1, n2 = x.shape
-    for row in prange(n0 * n1):
+    for row in range(first, last):
         i = row // n1
         j = row - i * n1
         below = i - 1 if i > 0 else n0 - 1
@@ -39,14 +42,21 @@ def apply_variable(g0, g1, g2, diagonal, x, out):
             )  # fmt: skip
 
 
-@njit(parallel=True, cache=True, fastmath={"reassoc", "contract"})
-def apply_constant(c, wrap0, wrap1, wrap2, ends, shift, x, out):
-    """The same for one coupling `c` everywhere and no obstacles; nothing but vectors is read.
+@njit(parallel=True, cache=True)
+def apply_variable(g0, g1, g2, diagonal, x, out):
+    """out <- diagonal * x - couplings * neighbours."""
+    rows = x.shape[0] * x.shape[1]
+    if x.size <= SERIAL:
+        _variable_rows(0, rows, g0, g1, g2, diagonal, x, out)
+    else:
+        for b in prange(BLOCKS):
+            _variable_rows(b * rows // BLOCKS, (b + 1) * rows // BLOCKS, g0, g1, g2, diagonal, x, out)
 
-    ``ends[a]`` holds what the two outer faces of axis a add to the diagonal, in units of c.
-    """
+
+@njit(cache=True, fastmath=_FLAGS)
+def _constant_rows(first, last, c, wrap0, wrap1, wrap2, ends, shift, x, out):
     n0, n1, n2 = x.shape
-    for row in prange(n0 * n1):
+    for row in range(first, last):
         i = row // n1
         j = row - i * n1
         below = i - 1 if i > 0 else n0 - 1
@@ -84,3 +94,17 @@ def apply_constant(c, wrap0, wrap1, wrap2, ends, shift, x, out):
                 here * centre[k] - cb * xb[k] - ca * xa[k] - cl * xl[k] - cr * xr[k]
                 - cw * centre[n2 - 1 - k] - inner * centre[(k + 1 if end == 0 else k - 1) if n2 > 1 else 0]
             )  # fmt: skip
+
+
+@njit(parallel=True, cache=True)
+def apply_constant(c, wrap0, wrap1, wrap2, ends, shift, x, out):
+    """The same for one coupling `c` everywhere and no obstacles; nothing but vectors is read.
+
+    ``ends[a]`` holds what the two outer faces of axis a add to the diagonal, in units of c.
+    """
+    rows = x.shape[0] * x.shape[1]
+    if x.size <= SERIAL:
+        _constant_rows(0, rows, c, wrap0, wrap1, wrap2, ends, shift, x, out)
+    else:
+        for b in prange(BLOCKS):
+            _constant_rows(b * rows // BLOCKS, (b + 1) * rows // BLOCKS, c, wrap0, wrap1, wrap2, ends, shift, x, out)

@@ -7,18 +7,27 @@ from .amg import AMG, amg
 from .base import Preconditioner
 from .chebyshev import ChebyshevPreconditioner, chebyshev
 from .direct import Direct, direct
+from .ic import IncompleteCholeskyPreconditioner, ic
+from .ilu import IncompleteLUPreconditioner, ilu
 from .jacobi import BlockJacobi, Jacobi, block_jacobi, jacobi
+from .ssor import SSORPreconditioner, ssor
 
 __all__ = [
     "AMG",
     "BlockJacobi",
     "ChebyshevPreconditioner",
     "Direct",
+    "IncompleteCholeskyPreconditioner",
+    "IncompleteLUPreconditioner",
     "Jacobi",
     "Preconditioner",
+    "SSORPreconditioner",
     "amg",
     "block_jacobi",
     "chebyshev",
     "direct",
+    "ic",
+    "ilu",
     "jacobi",
+    "ssor",
 ]
