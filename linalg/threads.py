@@ -90,7 +90,9 @@ def thread_report() -> dict[str, Any]:
     try:
         import threadpoolctl
 
-        report["blas"] = max((p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"), default=None)
+        report["blas"] = max(
+            (p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"), default=None
+        )
     except ImportError:
         report["blas"] = None
     torch: Any = sys.modules.get("torch")

@@ -105,7 +105,7 @@ def norm(x: Any) -> float:
         return float(torch.linalg.vector_norm(x).item())
     squared = float(blas1.dot(x, x).real)
     # float32 sums of squares leave the range early; tiny and huge float64 vectors do so too
-    if 1e-200 < squared < 1e200 and x.dtype.char in "dD" or 1e-30 < squared < 1e30:
+    if (1e-200 < squared < 1e200 and x.dtype.char in "dD") or 1e-30 < squared < 1e30:
         return float(np.sqrt(squared))
     if not np.isfinite(squared) and not np.isfinite(x).all():
         return float("nan")

@@ -10,8 +10,8 @@ Departures from the source:
    recurrence and the search restarts from it. Two replacements that do not halve the true residual end the solve as
    stagnation. So there is one product with A per iteration, plus one for the final check.
 2. ``x`` and ``r`` are updated, and the norm of ``r`` taken, in one pass over memory.
-3. With ``ssor`` (or another preconditioner in Eisenstat's form for the same A) the iteration runs on the transformed
-   system, where a step costs two triangular solves and no product with A; see `_eisenstat`.
+3. On request and where M has the form, the iteration runs on Eisenstat's transformed system (see `linalg.factor`), where a
+   step costs two triangular solves and no product with A; the norm of the true residual comes with the next step.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def cg(
     maxiter: int | None = None,
     M: Any = None,
     callback: Callable[[Any], Any] | None = None,
+    eisenstat: bool = False,
 ) -> SolveResult:
     """Solve A x = b by (preconditioned) conjugate gradients.
 
@@ -57,6 +58,10 @@ def cg(
         Approximate inverse of A, symmetric positive definite and fixed.
     callback : callable, optional
         Called after each iteration with a copy of the iterate; returning True stops the solve.
+    eisenstat : bool
+        Use Eisenstat's form of M, set up from this very A: ``precond.ssor``, and ``precond.ic`` where its factor keeps the
+        off-diagonals of A (5- and 7-point grids). The same iterates at about two thirds of the price. A step counts as
+        one product with A and one application of M, and one more step is made to learn that the tolerance is met.
 
     Returns
     -------
@@ -65,7 +70,8 @@ def cg(
     Raises
     ------
     TypeError, ValueError
-        For bad arguments, and for an M that states that it is not fixed (use `fcg`).
+        For bad arguments, for an M that states that it is not fixed (use `fcg`), and for ``eisenstat=True`` with an M
+        that has no such form.
 
     Notes
     -----
@@ -86,8 +92,18 @@ def cg(
     )  # fmt: skip
     if system.verdict is not None:
         return system.finish(system.x, system.verdict, norm=0.0 if system.verdict is Outcome.CONVERGED else None)
+    form = None
+    if eisenstat:
+        form = M.eisenstat() if hasattr(M, "eisenstat") else None
+        if form is None:
+            name = getattr(M, "name", type(M).__name__)
+            raise ValueError(
+                f"M ({name}) has no Eisenstat form for this A: leave eisenstat at False, or use precond.ssor"
+            )
+        if vectors.is_torch(system.b):
+            raise TypeError("eisenstat=True works on numpy arrays: pass b as an array")
     with np.errstate(all="ignore"):
-        return _iterate(system)
+        return _iterate(system) if form is None else _iterate_transformed(system, form)
 
 
 def _iterate(system: System) -> SolveResult:
@@ -141,6 +157,60 @@ def _iterate(system: System) -> SolveResult:
                 return system.finish(x, Outcome.STAGNATION, norm=norm)
             checked, fresh = norm, True
     return finish_symmetric(system, x, r, outcome)
+
+
+def _iterate_transformed(system: System, form: Any) -> SolveResult:
+    """Conjugate gradients on C^-1 A C^-H, C C^H being the inverse of M."""
+    x, r = system.x, vectors.empty(system.n, system.b)
+    norm = system.start(r)
+    if norm <= system.tolerance:
+        return system.finish(x, Outcome.CONVERGED, norm=norm)
+    x_hat, p, q, scratch = (np.zeros_like(r) for _ in range(4))
+    form.to_hat(r, r)
+    rho = float(np.real(vectors.dot(r, r)))
+    beta = 0.0
+    checked, pending = np.inf, False
+    outcome = Outcome.ITERATION_LIMIT
+
+    def gather() -> Any:
+        form.from_hat(x_hat, scratch)
+        return x + scratch
+
+    for step in range(system.maxiter + 1):
+        curvature, squared = form.step(r, beta, p, q)
+        system.matvecs += 1
+        system.psolves += 1
+        norm = float(np.sqrt(squared))
+        if pending:  # the residual after the former step is known now
+            system.record(norm)
+            if system.callback is not None and system.report(gather()):
+                outcome = Outcome.STOPPED_BY_CALLBACK
+                break
+        if not (np.isfinite(curvature) and np.isfinite(norm)):
+            outcome = Outcome.NONFINITE_OPERATOR
+            break
+        if norm <= system.tolerance:
+            x, x_hat[:] = gather(), 0.0
+            norm = system.residual_into(x, r)
+            if norm <= system.tolerance:
+                return system.finish(x, Outcome.CONVERGED, norm=norm)
+            if norm > 1e3 * system.tolerance:
+                system.note = "was M set up from this A? Eisenstat's form needs that"
+            if norm > 0.5 * checked:
+                outcome = Outcome.STAGNATION
+                break
+            checked, pending, beta = norm, False, 0.0
+            form.to_hat(r, r)
+            rho = float(np.real(vectors.dot(r, r)))
+            continue
+        if step == system.maxiter:
+            break
+        if curvature <= 0.0:
+            outcome = Outcome.INDEFINITE_OPERATOR
+            break
+        rho_new = vectors.cg_step(rho / curvature, p, q, x_hat, r)
+        beta, rho, pending = rho_new / rho, rho_new, True
+    return finish_symmetric(system, gather(), r, outcome)
 
 
 def finish_symmetric(system: System, x: Any, r: Any, outcome: Outcome) -> SolveResult:

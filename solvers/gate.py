@@ -24,7 +24,7 @@ def check_tolerance(name: str, value: Any) -> float:
     """Return a tolerance as a float; ValueError unless it is a number >= 0."""
     if isinstance(value, (bool, np.bool_)) or not np.isscalar(value) or isinstance(value, (str, bytes, complex)):
         raise ValueError(f"{name} is {value!r}: wanted a number >= 0")
-    result = float(value)  # type: ignore[arg-type]
+    result = float(value)
     if not result >= 0:
         raise ValueError(f"{name} is {value!r}: wanted a number >= 0")
     return result
@@ -268,10 +268,14 @@ def enter(
     if M is not None:
         M = as_operator(M)
         if M.shape != A.shape:
-            raise ValueError(f"M has shape {M.shape}, A has shape {A.shape}: wanted an approximate inverse of A's shape")
+            raise ValueError(
+                f"M has shape {M.shape}, A has shape {A.shape}: wanted an approximate inverse of A's shape"
+            )
         if not (M.fixed or flexible):
             cure = "fcg" if needs_symmetric else "fgmres"
-            raise ValueError(f"M states that it is not fixed (it may change between calls): use {cure} instead of {method}")
+            raise ValueError(
+                f"M states that it is not fixed (it may change between calls): use {cure} instead of {method}"
+            )
         if M.dtype.kind == "c" and dtype.kind != "c":
             raise TypeError(f"M has dtype {M.dtype} and the system {dtype}: a complex M needs a complex A or b")
 
@@ -325,4 +329,4 @@ def _enter_singular(system: System) -> None:
     if system.M is not None:
         seconds = getattr(system.M, "setup_seconds", 0.0)
         system.M = _Projected(system.M, system.A)
-        system.M.setup_seconds = seconds  # type: ignore[attr-defined]
+        system.M.setup_seconds = seconds

@@ -139,9 +139,7 @@ def fgmres(
     >>> fgmres(np.array([[2.0, 1.0], [0.0, 1.0]]), np.ones(2), rtol=1e-10).success
     True
     """
-    system = enter(
-        "fgmres", A, b, x0, rtol=rtol, atol=atol, maxiter=maxiter, M=M, callback=callback, flexible=True
-    )
+    system = enter("fgmres", A, b, x0, rtol=rtol, atol=atol, maxiter=maxiter, M=M, callback=callback, flexible=True)
     return _run(system, restart, "x" if callback is not None else None, flexible=True)
 
 
@@ -220,7 +218,8 @@ def _iterate(system: System, m: int, callback_type: str | None, flexible: bool) 
     kind = vectors.numpy_dtype(r).kind
     small = np.complex128 if kind == "c" else np.float64
     problem = _Hessenberg(m, small)
-    h, extra = np.zeros(m + 2, dtype=small), np.zeros(m + 2, dtype=small)
+    h: npt.NDArray[Any] = np.zeros(m + 2, dtype=small)
+    extra: npt.NDArray[Any] = np.zeros(m + 2, dtype=small)
     precision = float(np.finfo(vectors.numpy_dtype(r)).eps)
     counts_steps = flexible or callback_type == "legacy"
     outcome = Outcome.ITERATION_LIMIT

@@ -18,57 +18,69 @@ class Outcome(Enum):
 
     CONVERGED = ("converged", 0, "The true residual meets the tolerance.")
     ITERATION_LIMIT = (
-        "iteration limit", 1,
+        "iteration limit",
+        1,
         "The iteration limit came before the tolerance: raise maxiter, or use a (stronger) preconditioner M.",
     )
     STAGNATION = (
-        "stagnation", 1,
+        "stagnation",
+        1,
         "The true residual stopped falling above the tolerance: the tolerance may be below what this precision and "
         "conditioning allow; loosen rtol, use float64, scale the system, or use a stronger preconditioner.",
     )
     STOPPED_BY_CALLBACK = ("stopped by callback", 1, "The callback returned True before the tolerance was met.")
     BREAKDOWN = (
-        "breakdown", -1,
+        "breakdown",
+        -1,
         "A scalar of the recurrence vanished, so the method cannot go on: try gmres, a preconditioner, or another "
         "initial guess.",
     )
     INDEFINITE_OPERATOR = (
-        "indefinite operator", -2,
+        "indefinite operator",
+        -2,
         "A is not positive definite on the Krylov space, which this method needs: use minres (symmetric) or gmres.",
     )
     INDEFINITE_PRECONDITIONER = (
-        "indefinite preconditioner", -3,
+        "indefinite preconditioner",
+        -3,
         "M is not positive definite on the Krylov space, which this method needs: use a definite M (ic, amg, ssor), or "
         "fgmres with this one.",
     )
     NOT_SYMMETRIC = (
-        "not symmetric", -4,
+        "not symmetric",
+        -4,
         "A is not symmetric (Hermitian), which this method needs: use gmres or bicgstab.",
     )
     VARIABLE_PRECONDITIONER = (
-        "variable preconditioner", -5,
+        "variable preconditioner",
+        -5,
         "M gives different results for the same vector, which this method does not allow: use fcg or fgmres.",
     )
     NONFINITE_OPERATOR = (
-        "non-finite operator", -6,
+        "non-finite operator",
+        -6,
         "A product with A gave NaN or infinity: check the entries of A, or rescale the system.",
     )
     NONFINITE_PRECONDITIONER = (
-        "non-finite preconditioner", -7,
+        "non-finite preconditioner",
+        -7,
         "M gave NaN or infinity: check its set-up (zero pivots, overflow), or use another one.",
     )
     INCONSISTENT = (
-        "inconsistent", -8,
+        "inconsistent",
+        -8,
         "A is singular and b has a part outside its range, so no x meets the tolerance: project b onto the range "
         "(A.project(b) where the null space is declared), or ask for a least-squares solution.",
     )
     SINGULAR = (
-        "singular", -9,
+        "singular",
+        -9,
         "A is singular to working precision, so it cannot be factored: check for empty rows, duplicate equations or "
         "missing boundary values.",
     )
     DIVERGED = (
-        "diverged", -10,
+        "diverged",
+        -10,
         "The residual grew beyond all bounds: this iteration does not converge for A; use a Krylov method, or a smaller "
         "relaxation factor.",
     )

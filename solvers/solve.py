@@ -239,7 +239,10 @@ def _attempts(
             yield ("cg with M" if given.fixed else "fcg with M"), run(cg if given.fixed else fcg, lambda: M, 10 * n)
         else:
             extra = {"callback_type": "x"} if callback is not None and given.fixed else {}
-            yield "gmres with M", run(gmres if given.fixed else fgmres, lambda: M, max(100, n // 10), restart=50, **extra)
+            yield (
+                "gmres with M",
+                run(gmres if given.fixed else fgmres, lambda: M, max(100, n // 10), restart=50, **extra),
+            )
         return
     positive = diagonal is not None and bool((np.real(diagonal) > 0).all())
     if A.symmetric and A.positive_definite is not False and (positive or diagonal is None):
@@ -277,5 +280,3 @@ def _absolute_diagonal(diagonal: Any, A: Operator) -> Any:
     if diagonal is None or (np.abs(diagonal) == 0).any() or A.nullspace is not None:
         return None
     return DiagonalOperator(1.0 / np.abs(diagonal))
-
-

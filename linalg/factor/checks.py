@@ -110,8 +110,8 @@ def fill_bound(matrix: csr_array) -> int:
 def too_much_fill(drop_tol: float | None, matrix: csr_array) -> Exception:
     """Make the error that says that a threshold keeps too much."""
     return np.linalg.LinAlgError(
-        f"drop_tol={drop_tol} keeps more than {_MOST_FILL} times the {matrix.nnz} entries of A: raise it, go by "
-        "level, or take a direct solver"
+        f"drop_tol={drop_tol} keeps more than {_MOST_FILL} times the {matrix.nnz} entries of A: raise it, "
+        "go by level, or take a direct solver"
     )
 
 

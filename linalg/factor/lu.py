@@ -7,8 +7,8 @@ Source: Y. Saad, Iterative Methods for Sparse Linear Systems, 2nd edition (2003)
 - A pivot below 1e-8 times the largest entry of its row is replaced by 1e-2 times that entry, with the phase
   of the pivot; the rows are recorded in `replaced_rows`. There is no row exchange: rows without a usable
   diagonal want a permutation first.
-- The threshold version drops by size alone, relative to the root mean square of the row. Instead of a bound on
-  the entries per row it has one on the whole: it gives up beyond 25 times the entries of A.
+- The threshold version drops by size alone, relative to the root mean square of the row. Instead of a bound
+  on the entries per row it has one on the whole: it gives up beyond 25 times the entries of A.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def _axpby(a, x, b, y, lo, hi):
 
 @njit(parallel=True, cache=True)
 def axpby(a, x, b, y):
-    """y <- a x + b y."""
+    """Y <- a x + b y."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
     if chunks <= SERIAL:
@@ -76,7 +76,7 @@ def _cg_step(alpha, p, q, x, r, lo, hi):
 
 @njit(parallel=True, cache=True)
 def cg_step(alpha, p, q, x, r):
-    """x <- x + alpha p; r <- r - alpha q; returns r . r."""
+    """X <- x + alpha p; r <- r - alpha q; returns r . r."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
     partial = np.zeros(chunks)
@@ -97,7 +97,7 @@ def _add_two(a, x, b, y, z, lo, hi):
 
 @njit(parallel=True, cache=True)
 def add_two(a, x, b, y, z):
-    """z <- z + a x + b y."""
+    """Z <- z + a x + b y."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
     if chunks <= SERIAL:
@@ -115,7 +115,7 @@ def _direction(r, beta, omega, v, p, lo, hi):
 
 @njit(parallel=True, cache=True)
 def bicgstab_direction(r, beta, omega, v, p):
-    """p <- r + beta (p - omega v)."""
+    """P <- r + beta (p - omega v)."""
     n = r.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
     if chunks <= SERIAL:
@@ -160,7 +160,7 @@ def _block_axpy(v, k, h, sign, w, lo, hi):
 
 @njit(parallel=True, cache=True)
 def block_axpy(v, k, h, sign, w):
-    """w <- w + sign sum_j h[j] v[j]."""
+    """W <- w + sign sum_j h[j] v[j]."""
     n = w.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
     if chunks <= SERIAL:

@@ -18,7 +18,7 @@ def _matvec_rows(first, last, indptr, indices, data, x, y):
 
 @njit(parallel=True, cache=True)
 def csr_matvec(starts, indptr, indices, data, x, y):
-    """y <- A x; block b owns the rows starts[b] to starts[b + 1]."""
+    """Y <- A x; block b owns the rows starts[b] to starts[b + 1]."""
     if starts.shape[0] == 2:
         _matvec_rows(starts[0], starts[1], indptr, indices, data, x, y)
     else:

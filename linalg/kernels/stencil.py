@@ -44,7 +44,7 @@ def _variable_rows(first, last, g0, g1, g2, diagonal, x, out):
 
 @njit(parallel=True, cache=True)
 def apply_variable(g0, g1, g2, diagonal, x, out):
-    """out <- diagonal * x - couplings * neighbours."""
+    """Out <- diagonal * x - couplings * neighbours."""
     rows = x.shape[0] * x.shape[1]
     if x.size <= SERIAL:
         _variable_rows(0, rows, g0, g1, g2, diagonal, x, out)
@@ -98,7 +98,7 @@ def _constant_rows(first, last, c, wrap0, wrap1, wrap2, ends, shift, x, out):
 
 @njit(parallel=True, cache=True)
 def apply_constant(c, wrap0, wrap1, wrap2, ends, shift, x, out):
-    """The same for one coupling `c` everywhere and no obstacles; nothing but vectors is read.
+    """Apply one coupling `c` on a box without obstacles; nothing but vectors is read.
 
     ``ends[a]`` holds what the two outer faces of axis a add to the diagonal, in units of c.
     """

@@ -214,12 +214,12 @@ class Operator(LinearOperator):
     def __mul__(self, other: Any) -> Any:
         from .compose import ScaledOperator
 
-        return ScaledOperator(self, other) if np.isscalar(other) else self.dot(other)
+        return ScaledOperator(self, cast(complex, other)) if np.isscalar(other) else self.dot(other)
 
     def __rmul__(self, other: Any) -> Any:
         from .compose import ScaledOperator
 
-        return ScaledOperator(self, other) if np.isscalar(other) else super().__rmul__(other)
+        return ScaledOperator(self, cast(complex, other)) if np.isscalar(other) else super().__rmul__(other)
 
     def __truediv__(self, other: Any) -> Operator:
         from .compose import ScaledOperator

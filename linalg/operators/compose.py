@@ -173,7 +173,7 @@ class SumOperator(Operator):
             fixed=all(term.fixed for term in flat),
             grid=next((term.grid for term in flat if term.grid is not None), None),
         )
-        self.terms = flat
+        self.terms: list[Operator] = flat
 
     def _apply(self, x: Array, out: Array) -> None:
         self.terms[0]._apply(x, out)
@@ -342,7 +342,9 @@ class LowRankUpdate(Operator):
         Default: the identity.
     """
 
-    def __init__(self, A: Any, U: npt.ArrayLike, V: npt.ArrayLike | None = None, C: npt.ArrayLike | None = None) -> None:
+    def __init__(
+        self, A: Any, U: npt.ArrayLike, V: npt.ArrayLike | None = None, C: npt.ArrayLike | None = None
+    ) -> None:
         self.A = as_operator(A)
         self.U = np.atleast_2d(np.asarray(U))
         self.V = self.U if V is None else np.atleast_2d(np.asarray(V))

@@ -47,7 +47,7 @@ def as_operator(A: Any, *, symmetric: bool | None = None, positive_definite: boo
     """
     if isinstance(A, Operator):
         return _declare(A, symmetric, positive_definite)
-    facts = {"symmetric": symmetric, "positive_definite": positive_definite}
+    facts: dict[str, Any] = {"symmetric": symmetric, "positive_definite": positive_definite}
     if issparse(A):
         if len(A.shape) != 2:
             raise ValueError(f"A has {len(A.shape)} axes: wanted a matrix (two axes)")
@@ -78,7 +78,9 @@ def _declare(A: Operator, symmetric: bool | None, positive_definite: bool | None
             raise ValueError(f"{name}={fact} contradicts the operator, which states {name}={stated}")
     if positive_definite and symmetric is False:
         raise ValueError("positive_definite=True with symmetric=False: definite means symmetric (Hermitian) here")
-    new_symmetric = A.symmetric if symmetric is None and not positive_definite else (symmetric or bool(positive_definite))
+    new_symmetric = (
+        A.symmetric if symmetric is None and not positive_definite else (symmetric or bool(positive_definite))
+    )
     new_definite = A.positive_definite if positive_definite is None else positive_definite
     if (new_symmetric, new_definite) == (A.symmetric, A.positive_definite):
         return A

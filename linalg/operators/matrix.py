@@ -9,13 +9,12 @@ import numpy.typing as npt
 from scipy.sparse import csc_array, csr_array, eye_array
 from scipy.sparse.linalg import LinearOperator
 
-from .. import vectors
 from ..kernels import spmv
 from ..threads import get_threads
 from .base import Operator
 from .grid import Grid
 
-__all__ = ["CSROperator", "DenseOperator", "DiagonalOperator", "IdentityOperator", "ForeignOperator", "canonical_csr", "index_view", "is_hermitian"]  # fmt: skip
+__all__ = ["CSROperator", "DenseOperator", "DiagonalOperator", "ForeignOperator", "IdentityOperator", "canonical_csr", "index_view", "is_hermitian"]  # fmt: skip
 
 Array = npt.NDArray[Any]
 
@@ -179,10 +178,10 @@ class DenseOperator(Operator):
             raise ValueError(f"A has {array.ndim} axes: wanted a matrix (two axes)")
         if array.dtype.kind not in "biufc":
             raise TypeError(f"A has dtype {array.dtype}: wanted numbers (float, complex or integer)")
-        self.array = array if array.dtype.char in "fdFD" else array.astype(complex if array.dtype.kind == "c" else float)
-        super().__init__(
-            self.array.dtype, self.array.shape, symmetric=symmetric, positive_definite=positive_definite
+        self.array = (
+            array if array.dtype.char in "fdFD" else array.astype(complex if array.dtype.kind == "c" else float)
         )
+        super().__init__(self.array.dtype, self.array.shape, symmetric=symmetric, positive_definite=positive_definite)
 
     def _apply(self, x: Array, out: Array) -> None:
         if x.dtype == self.dtype == out.dtype:

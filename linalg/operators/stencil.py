@@ -25,7 +25,9 @@ def _along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
     return (slice(None),) * axis + (index,) + (slice(None),) * (ndim - axis - 1)
 
 
-def face_conductances(grid: Grid, coefficient: npt.ArrayLike | None = None, mean: str = "harmonic") -> tuple[Array, ...]:
+def face_conductances(
+    grid: Grid, coefficient: npt.ArrayLike | None = None, mean: str = "harmonic"
+) -> tuple[Array, ...]:
     """Return the conductances of all faces, one array per axis.
 
     Parameters
@@ -117,7 +119,9 @@ class StencilOperator(Operator):
     (True, (9, 1))
     """
 
-    def __init__(self, grid: Grid, conductances: Sequence[npt.ArrayLike], *, shift: npt.ArrayLike | None = None) -> None:
+    def __init__(
+        self, grid: Grid, conductances: Sequence[npt.ArrayLike], *, shift: npt.ArrayLike | None = None
+    ) -> None:
         if len(conductances) != grid.ndim:
             raise ValueError(f"conductances holds {len(conductances)} arrays for {grid.ndim} axes: wanted one per axis")
         self.conductances = tuple(np.ascontiguousarray(c, dtype=np.float64) for c in conductances)
@@ -144,7 +148,12 @@ class StencilOperator(Operator):
 
     @classmethod
     def from_coefficient(
-        cls, grid: Grid, coefficient: npt.ArrayLike | None = None, *, shift: npt.ArrayLike | None = None, mean: str = "harmonic"
+        cls,
+        grid: Grid,
+        coefficient: npt.ArrayLike | None = None,
+        *,
+        shift: npt.ArrayLike | None = None,
+        mean: str = "harmonic",
     ) -> StencilOperator:
         """Discretise ``-div(coefficient grad u) + shift u`` (see `face_conductances`)."""
         return cls(grid, face_conductances(grid, coefficient, mean), shift=shift)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
@@ -77,7 +76,7 @@ class TorchOperator(Operator):
         if self._host is None:
             from .matrix import CSROperator, DenseOperator
 
-            facts = {"symmetric": self.symmetric, "positive_definite": self.positive_definite}
+            facts: dict[str, Any] = {"symmetric": self.symmetric, "positive_definite": self.positive_definite}
             if self.tensor.layout == _torch().strided:
                 self._host = DenseOperator(self.tensor.cpu().numpy(), **facts)
             else:
@@ -93,7 +92,9 @@ class TorchOperator(Operator):
     def _apply_torch(self, x: Any, out: Any) -> None:
         key = ("tensor", x.device, x.dtype)
         if key not in self._buffers:
-            self._buffers[key] = self.tensor.to(device=x.device, dtype=_torch().promote_types(x.dtype, self.tensor.dtype))
+            self._buffers[key] = self.tensor.to(
+                device=x.device, dtype=_torch().promote_types(x.dtype, self.tensor.dtype)
+            )
         tensor = self._buffers[key]
         if tensor.layout == _torch().strided and tensor.dtype == x.dtype == out.dtype:
             _torch().mv(tensor, x, out=out)

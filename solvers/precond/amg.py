@@ -67,7 +67,8 @@ class AMG(Preconditioner):
         self.symmetric = hermitian
         self.positive_definite = True if A.positive_definite else None
         self.memory_bytes = sum(
-            bytes_of(csr_array(level.A)) + (bytes_of(csr_array(level.R), csr_array(level.P)) if hasattr(level, "P") else 0)
+            bytes_of(csr_array(level.A))
+            + (bytes_of(csr_array(level.R), csr_array(level.P)) if hasattr(level, "P") else 0)
             for level in self.hierarchy.levels
         )
 

@@ -94,5 +94,7 @@ class Preconditioner(Operator):
         """
         operator = as_operator(A)
         if operator.shape != self.shape:
-            raise ValueError(f"A has shape {operator.shape}: this {self.name} was set up for {self.shape}; build a new one")
+            raise ValueError(
+                f"A has shape {operator.shape}: this {self.name} was set up for {self.shape}; build a new one"
+            )
         self._run_setup(operator, previous=True)

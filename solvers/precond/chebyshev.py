@@ -27,7 +27,7 @@ class ChebyshevPreconditioner(Preconditioner):
     def __init__(self, A: Any, degree: int, ratio: float, steps: int) -> None:
         self.degree = check_count("degree", degree, 1)
         self.steps = check_count("lanczos_steps", steps, 1)
-        if not (np.isscalar(ratio) and np.isfinite(ratio) and ratio > 1):
+        if not (isinstance(ratio, (int, float)) and np.isfinite(ratio) and ratio > 1):
             raise ValueError(f"ratio is {ratio!r}: wanted a number above 1 (largest over smallest eigenvalue aimed at)")
         self.ratio = float(ratio)
         self.name = f"chebyshev({self.degree})"
@@ -58,7 +58,9 @@ class ChebyshevPreconditioner(Preconditioner):
         start = np.random.default_rng(0).standard_normal(n).astype(A.dtype)
         _, high = lanczos_bounds(product, start, self.steps)
         if not np.isfinite(high) or high <= 0:
-            raise np.linalg.LinAlgError("A gave no positive, finite eigenvalue estimate: chebyshev needs a definite matrix")
+            raise np.linalg.LinAlgError(
+                "A gave no positive, finite eigenvalue estimate: chebyshev needs a definite matrix"
+            )
         self.high = 1.1 * high
         self.low = self.high / self.ratio
         self.inverse = self.scaling * self.scaling

@@ -40,7 +40,9 @@ class Direct(Preconditioner):
                 f"A cannot be factored ({str(error).strip().splitlines()[0]}): it is singular to working precision"
             ) from None
         except MemoryError:
-            raise MemoryError(f"the factors of this {self.shape[0]} x {self.shape[0]} matrix do not fit in memory") from None
+            raise MemoryError(
+                f"the factors of this {self.shape[0]} x {self.shape[0]} matrix do not fit in memory"
+            ) from None
         self.symmetric = True if A.symmetric else None
         self.positive_definite = True if definite else None
         entries = int(self.factor.nnz)
@@ -54,7 +56,9 @@ class Direct(Preconditioner):
 
     def _solve(self, x: Array, trans: str) -> Array:
         if x.dtype.kind == "c" and self.dtype.kind != "c":
-            return self._solve(np.ascontiguousarray(x.real), trans) + 1j * self._solve(np.ascontiguousarray(x.imag), trans)
+            return self._solve(np.ascontiguousarray(x.real), trans) + 1j * self._solve(
+                np.ascontiguousarray(x.imag), trans
+            )
         return np.asarray(self.factor.solve(x.astype(self.dtype, copy=False), trans))
 
     def _rmatvec(self, x: Array) -> Array:

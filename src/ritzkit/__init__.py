@@ -24,7 +24,7 @@ __version__ = "0.1.0"
 _SUBPACKAGES = ("learned", "linalg", "problems", "reports", "solvers")
 _CALLS = {"solve": "solvers"}
 
-__all__ = ["__version__", "learned", "linalg", "problems", "reports", "solve", "solvers"]  # noqa: F822
+__all__ = ["__version__", "learned", "linalg", "problems", "reports", "solve", "solvers"]
 
 
 def __getattr__(name: str) -> Any:

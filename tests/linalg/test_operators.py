@@ -40,7 +40,9 @@ def forms():
     rng = np.random.default_rng(5)
     U, V, K = rng.standard_normal((12, 2)), rng.standard_normal((12, 2)), rng.standard_normal((2, 2))
     P = rng.standard_normal((12, 3))
-    grid = Grid((3, 4), 0.5, ["dirichlet", ("neumann", "dirichlet")], np.array([[0, 0, 1, 0], [0, 2, 0, 0], [0, 0, 0, 0]]))
+    grid = Grid(
+        (3, 4), 0.5, ["dirichlet", ("neumann", "dirichlet")], np.array([[0, 0, 1, 0], [0, 2, 0, 0], [0, 0, 0, 0]])
+    )
     stencil = StencilOperator.from_coefficient(grid, rng.uniform(1, 3, grid.shape), shift=0.3)
     return {
         "csr": (CSROperator(A), A.toarray()),
@@ -73,7 +75,10 @@ def forms():
         "adjoint": (CSROperator(C).H, C.toarray().conj().T),
         "transpose": (CSROperator(C).T, C.toarray().T),
         "transpose-of-foreign": (as_operator(sla.aslinearoperator(C)).T, C.toarray().T),
-        "adjoint-of-product": ((CSROperator(A) @ CSROperator(sp.csr_array(C.T))).H, (A.toarray() @ C.toarray().T).conj().T),
+        "adjoint-of-product": (
+            (CSROperator(A) @ CSROperator(sp.csr_array(C.T))).H,
+            (A.toarray() @ C.toarray().T).conj().T,
+        ),
     }
 
 
@@ -89,7 +94,11 @@ def test_every_form_multiplies_as_its_matrix(name, rng):
     scale = np.abs(dense).sum()
     np.testing.assert_allclose(A @ x, dense @ x, atol=1e-13 * scale)
     np.testing.assert_allclose(A @ X, dense @ X, atol=1e-13 * scale)
-    np.testing.assert_allclose(A.matvec(x[:, None])[:, 0] if A.matvec(x[:, None]).ndim == 2 else A.matvec(x[:, None]), dense @ x, atol=1e-13 * scale)
+    np.testing.assert_allclose(
+        A.matvec(x[:, None])[:, 0] if A.matvec(x[:, None]).ndim == 2 else A.matvec(x[:, None]),
+        dense @ x,
+        atol=1e-13 * scale,
+    )
     np.testing.assert_allclose(A.rmatvec(y), dense.conj().T @ y, atol=1e-13 * scale)
     np.testing.assert_allclose(A.H @ Y, dense.conj().T @ Y, atol=1e-13 * scale)
     np.testing.assert_allclose(A.T @ y, dense.T @ y, atol=1e-13 * scale)

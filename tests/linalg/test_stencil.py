@@ -50,7 +50,9 @@ def make_grid(shape, sides, obstacles):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_product_diagonal_and_assembly_agree_with_the_definition(shape, sides, obstacles, rng):
     grid = make_grid(shape, sides, obstacles)
-    for coefficient, shift in itertools.product((None, rng.uniform(0.5, 2.0, shape)), (None, 0.7, rng.uniform(size=grid.size))):
+    for coefficient, shift in itertools.product(
+        (None, rng.uniform(0.5, 2.0, shape)), (None, 0.7, rng.uniform(size=grid.size))
+    ):
         A = StencilOperator.from_coefficient(grid, coefficient, shift=shift)
         dense = assembled_slowly(grid, A.conductances, 0.0 if shift is None else shift)
         tolerance = 1e-13 * max(1.0, np.abs(dense).max())
@@ -127,11 +129,26 @@ BAD = [
     ("nan", lambda: StencilOperator(GOOD[0], [np.full((4, 4), np.nan), np.ones((3, 5))]), ValueError, "finite"),
     ("shift shape", lambda: StencilOperator(*GOOD, shift=np.ones(3)), ValueError, "shift has shape"),
     ("shift nan", lambda: StencilOperator(*GOOD, shift=np.nan), ValueError, "finite"),
-    ("coefficient shape", lambda: StencilOperator.from_coefficient(GOOD[0], np.ones(3)), ValueError, "coefficient has shape"),
+    (
+        "coefficient shape",
+        lambda: StencilOperator.from_coefficient(GOOD[0], np.ones(3)),
+        ValueError,
+        "coefficient has shape",
+    ),
     ("coefficient zero", lambda: StencilOperator.from_coefficient(GOOD[0], np.zeros((3, 4))), ValueError, "positive"),
     ("mean", lambda: StencilOperator.from_coefficient(GOOD[0], mean="median"), ValueError, "mean is"),
-    ("flux through a neumann side", lambda: StencilOperator(Grid((3, 4), sides="neumann"), GOOD[1]), ValueError, "no-flux side"),
-    ("flux into a wall", lambda: StencilOperator(Grid((3, 4), cells=np.eye(3, 4, dtype=int) * 2), GOOD[1]), ValueError, "no-flux cell"),
+    (
+        "flux through a neumann side",
+        lambda: StencilOperator(Grid((3, 4), sides="neumann"), GOOD[1]),
+        ValueError,
+        "no-flux side",
+    ),
+    (
+        "flux into a wall",
+        lambda: StencilOperator(Grid((3, 4), cells=np.eye(3, 4, dtype=int) * 2), GOOD[1]),
+        ValueError,
+        "no-flux cell",
+    ),
     (
         "periodic ends differ",
         lambda: StencilOperator(Grid((3, 4), sides="periodic"), [np.arange(16.0).reshape(4, 4), np.ones((3, 5))]),

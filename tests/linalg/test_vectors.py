@@ -66,7 +66,12 @@ def test_block_functions(kind, rng):
         vectors.block_dot(basis, 4, w, h)
         close(h[:4], V.conj() @ W, kind, n)
         vectors.block_axpy(basis, 4, h, -1.0, w)
-        np.testing.assert_allclose(vectors.to_numpy(w), W - V.T @ h[:4], rtol=1e-2 if kind == "float32" else 1e-9, atol=1e-2 if kind == "float32" else 1e-9)
+        np.testing.assert_allclose(
+            vectors.to_numpy(w),
+            W - V.T @ h[:4],
+            rtol=1e-2 if kind == "float32" else 1e-9,
+            atol=1e-2 if kind == "float32" else 1e-9,
+        )
 
 
 def test_results_do_not_depend_on_the_number_of_threads(rng):

@@ -9,7 +9,9 @@ from ritzkit.linalg import Grid, StencilOperator
 def spd(n=60, dtype=float, seed=0):
     """Symmetric (Hermitian) positive definite, condition number about 100."""
     rng = np.random.default_rng(seed)
-    Q = np.linalg.qr(rng.standard_normal((n, n)) + (1j * rng.standard_normal((n, n)) if np.dtype(dtype).kind == "c" else 0))[0]
+    Q = np.linalg.qr(
+        rng.standard_normal((n, n)) + (1j * rng.standard_normal((n, n)) if np.dtype(dtype).kind == "c" else 0)
+    )[0]
     A = (Q * np.linspace(1, 100, n)) @ Q.conj().T
     A = (0.5 * (A + A.conj().T)).astype(dtype)
     return A, (A @ rng.standard_normal(n)).astype(dtype)

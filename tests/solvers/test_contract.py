@@ -145,7 +145,9 @@ def test_success_is_never_reported_against_the_true_residual(method):
         assert np.isfinite(result.x).all()
         if result.success:
             successes += 1
-            assert residual <= rtol * np.linalg.norm(b) * (1 + 1e-6) + 1e-14 * np.linalg.norm(A) * np.linalg.norm(result.x)
+            assert residual <= rtol * np.linalg.norm(b) * (1 + 1e-6) + 1e-14 * np.linalg.norm(A) * np.linalg.norm(
+                result.x
+            )
         else:
             assert result.outcome is not Outcome.CONVERGED
         # the residual that is stated is the true one, up to the rounding of computing it

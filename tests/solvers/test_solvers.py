@@ -167,7 +167,15 @@ def test_callback_that_returns_something_else_does_not_stop():
 def test_every_preconditioner_helps_or_at_least_works(method):
     A, b = makers.poisson(24)
     plain = METHODS[method](A, b, rtol=1e-8, **({"restart": 100} if "gmres" in method else {}))
-    for make in (precond.jacobi, precond.block_jacobi, precond.ssor, precond.ic, precond.amg, precond.direct, precond.chebyshev):
+    for make in (
+        precond.jacobi,
+        precond.block_jacobi,
+        precond.ssor,
+        precond.ic,
+        precond.amg,
+        precond.direct,
+        precond.chebyshev,
+    ):
         M = make(as_operator(A, positive_definite=True))
         result = METHODS[method](A, b, rtol=1e-8, M=M, **({"restart": 100} if "gmres" in method else {}))
         assert result.success, (M.name, repr(result))
@@ -257,7 +265,13 @@ def test_fgmres_takes_a_changing_preconditioner_and_gmres_refuses_a_declared_one
     M = as_operator(sla.LinearOperator(A.shape, matvec=lambda r: r / 10, dtype=float))
     M.fixed = False
     assert METHODS["fgmres"](A, b, M=M, rtol=1e-8).success
-    for method, cure in (("gmres", "fgmres"), ("bicgstab", "fgmres"), ("cg", "fcg"), ("minres", "fcg"), ("chebyshev", "fcg")):
+    for method, cure in (
+        ("gmres", "fgmres"),
+        ("bicgstab", "fgmres"),
+        ("cg", "fcg"),
+        ("minres", "fcg"),
+        ("chebyshev", "fcg"),
+    ):
         with pytest.raises(ValueError, match=f"use {cure} instead"):
             METHODS[method](A, b, M=M)
 
