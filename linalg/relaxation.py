@@ -87,9 +87,7 @@ class Relaxation:
             raise ValueError(f'order is {order!r}: wanted "natural" or "coloured"')
         weights = np.asarray(omega, dtype=np.float64)
         if weights.shape not in ((), (n,)) or not np.isfinite(weights).all():
-            raise ValueError(
-                f"omega has shape {weights.shape}: wanted one finite number, or one per row ({n})"
-            )
+            raise ValueError(f"omega has shape {weights.shape}: wanted one finite number, or one per row ({n})")
         self.matrix = matrix
         self.inverse_diagonal = inverse_diagonal(matrix)
         if weights.ndim:

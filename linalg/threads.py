@@ -1,7 +1,9 @@
 """The one place that sets and reports thread counts: Numba, the BLAS libraries, and torch when it is loaded.
 
 Numba's OpenMP layer starts a parallel region in about two microseconds, its work queue in more than twenty, so the
-layers are asked for in that order (an explicit choice in Numba's own environment variables is respected).
+layers are asked for in that order. GNU's OpenMP waits by spinning for milliseconds, which makes every parallel region slow
+as soon as other programs use the cores; a thousand turns are as fast on an idle machine and give way on a busy one.
+Explicit choices in the environment variables of Numba and OpenMP are respected.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ __all__ = ["get_threads", "set_threads", "thread_limit", "thread_report"]
 
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
     numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when the library loads, at the first parallel call
 
 
 def _blas(n: int) -> None:

@@ -165,9 +165,7 @@ class TriangularSolver:
         """Storage of the prepared arrays in bytes."""
         return sum(int(a.nbytes) for a in (*self._rows, self._inverse))
 
-    def solve(
-        self, b: npt.ArrayLike, out: Array | None = None, *, mode: Literal["N", "T", "H"] = "N"
-    ) -> Array:
+    def solve(self, b: npt.ArrayLike, out: Array | None = None, *, mode: Literal["N", "T", "H"] = "N") -> Array:
         """Solve with the matrix, its transpose or its conjugate transpose.
 
         Parameters
@@ -219,9 +217,7 @@ class TriangularSolver:
             return
         scatter = kernels.solve_lower_scatter if self.lower else kernels.solve_upper_scatter
         scatter(*self._rows, x, mode == "H")
-        np.multiply(
-            x, self._inverse.conj() if mode == "H" and self.dtype.kind == "c" else self._inverse, out=x
-        )
+        np.multiply(x, self._inverse.conj() if mode == "H" and self.dtype.kind == "c" else self._inverse, out=x)
 
     def __repr__(self) -> str:
         side = "lower" if self.lower else "upper"

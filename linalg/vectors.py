@@ -15,9 +15,27 @@ import numpy as np
 from .kernels import blas1
 
 __all__ = [
-    "add_two", "axpby", "axpy", "bicgstab_direction", "block_axpy", "block_dot", "cg_step", "copy", "copy_from_numpy",
-    "dot", "empty", "empty_basis", "is_torch", "norm", "numpy_dtype", "scale", "to_numpy", "torch_dtype", "xpby", "zeros_like",
-]  # fmt: skip
+    "add_two",
+    "axpby",
+    "axpy",
+    "bicgstab_direction",
+    "block_axpy",
+    "block_dot",
+    "cg_step",
+    "copy",
+    "copy_from_numpy",
+    "dot",
+    "empty",
+    "empty_basis",
+    "is_torch",
+    "norm",
+    "numpy_dtype",
+    "scale",
+    "to_numpy",
+    "torch_dtype",
+    "xpby",
+    "zeros_like",
+]
 
 
 def is_torch(x: Any) -> bool:

@@ -92,9 +92,7 @@ class Family(abc.ABC):
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters as a plain dictionary, the name of the family included."""
-        return {"family": self.family_name} | {
-            f.name: getattr(self, f.name) for f in dataclasses.fields(self)
-        }
+        return {"family": self.family_name} | {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def with_size(self, n: int) -> Self:
         """Return the same family with `n` cells (or mesh intervals) along every axis."""
@@ -154,9 +152,7 @@ def right_hand_side(A: Operator, kind: str, rng: np.random.Generator) -> tuple[A
         b = np.ones(n)
     elif kind == "smooth":
         if A.grid is None:
-            raise ValueError(
-                "rhs is 'smooth' for an operator without a grid: wanted one of random, ones, solution"
-            )
+            raise ValueError("rhs is 'smooth' for an operator without a grid: wanted one of random, ones, solution")
         b = A.grid.restrict(gaussian_field(A.grid.shape, alpha=3.0, tau=5.0, sigma=1.0, rng=rng))
     else:
         b = rng.standard_normal(n)

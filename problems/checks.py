@@ -48,9 +48,7 @@ def real(
             bounds.append(f"{'above' if above else 'at least'} {low:g}")
         if high < np.inf:
             bounds.append(f"{'below' if below else 'at most'} {high:g}")
-        raise ValueError(
-            f"{name} is {number:g}: wanted a finite number{' ' if bounds else ''}{' and '.join(bounds)}"
-        )
+        raise ValueError(f"{name} is {number:g}: wanted a finite number{' ' if bounds else ''}{' and '.join(bounds)}")
     return number
 
 

@@ -89,14 +89,10 @@ class ConvectionDiffusion(Family):
         if isinstance(self.wind, str):
             checks.choice("wind", self.wind, ("constant", "recirculating"))
         elif not isinstance(self.wind, Sequence | np.ndarray):
-            raise TypeError(
-                f"wind is {self.wind!r}: wanted 'constant', 'recirculating' or {self.dim} numbers"
-            )
+            raise TypeError(f"wind is {self.wind!r}: wanted 'constant', 'recirculating' or {self.dim} numbers")
         else:
             if len(self.wind) != self.dim:
-                raise ValueError(
-                    f"wind has {len(self.wind)} entries: wanted {self.dim} numbers, one per axis"
-                )
+                raise ValueError(f"wind has {len(self.wind)} entries: wanted {self.dim} numbers, one per axis")
             wind = tuple(checks.real(f"wind[{i}]", w) for i, w in enumerate(self.wind))
             if not any(wind):
                 raise ValueError("wind is zero: wanted a direction; for no wind set peclet=0")
@@ -117,8 +113,7 @@ class ConvectionDiffusion(Family):
         direction = np.array((1.0, 0.5, 0.25)[:d] if isinstance(self.wind, str) else self.wind)
         direction = direction / np.linalg.norm(direction)
         return tuple(
-            np.full([n + (a == axis) for a in range(d)], component)
-            for axis, component in enumerate(direction)
+            np.full([n + (a == axis) for a in range(d)], component) for axis, component in enumerate(direction)
         )
 
     def matrix(self) -> csr_array:
@@ -170,9 +165,7 @@ class ConvectionDiffusion(Family):
         rng = np.random.default_rng(rng)
         grid = box((self.n,) * self.dim)
         no_wind = self.peclet == 0.0
-        A = CSROperator(
-            self.matrix(), symmetric=no_wind, positive_definite=True if no_wind else None, grid=grid
-        )
+        A = CSROperator(self.matrix(), symmetric=no_wind, positive_definite=True if no_wind else None, grid=grid)
         if self.rhs == "ones":
             b = np.ones(grid.size)
         elif self.rhs == "smooth":

@@ -38,9 +38,7 @@ class ReferenceSolver:
         self._factor = None
         if matrix.shape[0] <= DIRECT_LIMIT[dim]:
             options = {"SymmetricMode": True}
-            self._factor = splu(
-                csc_array(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options
-            )
+            self._factor = splu(csc_array(matrix), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
         else:
             self._operator = CSROperator(matrix, symmetric=True, positive_definite=True)
             self._preconditioner = precond.ic(self._operator, alpha=0.95)

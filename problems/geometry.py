@@ -78,9 +78,7 @@ def capsules(shape: tuple[int, ...], rng: Rng, count: int, size: tuple[float, fl
 def _wall_positions(length: int, count: int) -> npt.NDArray[np.intp]:
     """`count` different planes, evenly spread, none on the outer planes and none next to another."""
     if 2 * count + 1 > length:
-        raise ValueError(
-            f"count is {count}: {length} cells have room for {max((length - 1) // 2, 0)} one-cell walls"
-        )
+        raise ValueError(f"count is {count}: {length} cells have room for {max((length - 1) // 2, 0)} one-cell walls")
     return np.round((np.arange(count) + 1) * length / (count + 1) - 0.5).astype(np.intp)
 
 

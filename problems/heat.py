@@ -99,9 +99,7 @@ class Heat(Family):
     def _march(self, rng: np.random.Generator, *, exact: bool) -> Iterator[Problem]:
         grid = box(self.shape, self.sides)
         u = gaussian_field(self.shape, alpha=4.0, tau=5.0, sigma=1.0, rng=rng).ravel()
-        ends = [
-            smooth_field(self.shape, variance=self.variance, length=self.length, rng=rng) for _ in range(2)
-        ]
+        ends = [smooth_field(self.shape, variance=self.variance, length=self.length, rng=rng) for _ in range(2)]
         theta = 1.0 if self.scheme == "backward-euler" else 0.5
         A: StencilOperator | None = None
         solver: ReferenceSolver | None = None

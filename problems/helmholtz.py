@@ -76,9 +76,7 @@ class Helmholtz(Family):
         self._set("wavenumber", checks.real("wavenumber", self.wavenumber, 0.0))
         checks.choice("boundary", self.boundary, ("dirichlet", "absorbing"))
         if self.boundary == "absorbing" and self.wavenumber == 0.0:
-            raise ValueError(
-                "wavenumber is 0 with absorbing sides: wanted a positive one (else nothing is absorbed)"
-            )
+            raise ValueError("wavenumber is 0 with absorbing sides: wanted a positive one (else nothing is absorbed)")
         self._set("dim", checks.integer("dim", self.dim, 2, 3))
         self._set("variation", checks.real("variation", self.variation, 0.0, 0.5))
         checks.choice("rhs", self.rhs, ("point", "random", "ones"))

@@ -66,14 +66,10 @@ def _header(stream: TextIO) -> tuple[str, str, str]:
         raise ValueError("it does not start with '%%MatrixMarket': not a Matrix Market file")
     words = line.lower().split()
     if len(words) != 5 or words[1] != "matrix":
-        raise ValueError(
-            f"the first line is {line.strip()[:80]!r}: wanted '%%MatrixMarket matrix' and three words"
-        )
+        raise ValueError(f"the first line is {line.strip()[:80]!r}: wanted '%%MatrixMarket matrix' and three words")
     layout, field, symmetry = words[2:]
     if layout not in ("coordinate", "array") or field not in FIELDS or symmetry not in SYMMETRIES:
-        raise ValueError(
-            f"the first line says {layout} {field} {symmetry}: wanted coordinate or array, a known field"
-        )
+        raise ValueError(f"the first line says {layout} {field} {symmetry}: wanted coordinate or array, a known field")
     if layout == "array" and field == "pattern":
         raise ValueError("the first line says array pattern: a pattern has coordinates")
     return layout, field, symmetry
@@ -126,8 +122,7 @@ def _coordinate(stream: TextIO, sizes: list[int], field: str, symmetry: str) -> 
     if wrong.any():
         k = int(np.flatnonzero(wrong.any(axis=1))[0])
         raise ValueError(
-            f"entry {k + 1} stands at ({place[k, 0]:g}, {place[k, 1]:g}): outside of {rows} rows and "
-            f"{columns} columns"
+            f"entry {k + 1} stands at ({place[k, 0]:g}, {place[k, 1]:g}): outside of {rows} rows and {columns} columns"
         )
     i, j = (place - 1).astype(np.int64).T
     if symmetry != "general":

@@ -182,9 +182,7 @@ def from_cells(
             "np.where(mask, Cell.NOFLUX, Cell.INTERIOR)"
         )
     if codes.dtype.kind not in "iu":
-        raise TypeError(
-            f"cells has dtype {codes.dtype}: wanted whole numbers (Cell codes 0, 1, 2, for example uint8)"
-        )
+        raise TypeError(f"cells has dtype {codes.dtype}: wanted whole numbers (Cell codes 0, 1, 2, for example uint8)")
     if codes.ndim not in (2, 3):
         raise ValueError(f"cells has {codes.ndim} axes: wanted a 2-D or 3-D array")
     if codes.size == 0:

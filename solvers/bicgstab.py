@@ -178,5 +178,5 @@ def _iterate(system: System) -> SolveResult:
 
 
 def _blame(argument: Any) -> Outcome:
-    """A product gave NaN: was its argument, which M made, finite?"""
+    """Say whether A or M is to blame for a product that is not finite."""
     return Outcome.NONFINITE_OPERATOR if np.isfinite(vectors.norm(argument)) else Outcome.NONFINITE_PRECONDITIONER

@@ -121,8 +121,7 @@ def _iterate(system: System) -> SolveResult:
     rho = 1.0
     for _ in range(system.maxiter):
         if system.M is not None:
-            system.precondition(r, z)
-            rho_new = float(np.real(vectors.dot(r, z)))
+            rho_new = system.precondition_dot(r, z)
         else:
             rho_new = norm * norm
         if not rho_new > 0.0:

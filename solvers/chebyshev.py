@@ -144,7 +144,7 @@ def _estimate(system: System, steps: int) -> tuple[float, float]:
     from scipy.linalg import eigvalsh_tridiagonal
 
     diagonal, off = [], []
-    alpha = beta = rho = 0.0
+    alpha = rho = 0.0
     for _ in range(min(steps, n)):
         system.precondition(r, z)
         rho_new = float(np.real(vectors.dot(r, z)))
@@ -161,7 +161,7 @@ def _estimate(system: System, steps: int) -> tuple[float, float]:
         if rho:
             off.append(np.sqrt(beta_new) / alpha)
         vectors.axpy(-alpha_new, w, r)
-        alpha, beta, rho = alpha_new, beta_new, rho_new
+        alpha, rho = alpha_new, rho_new
         if vectors.norm(r) <= 1e-12 * system.b_norm:
             break
     if not diagonal:
@@ -258,7 +258,7 @@ def _rayleigh(system: System, r: Any, z: Any, q: Any) -> float:
 
 
 def _blame(system: System, r: Any, z: Any, q: Any) -> Outcome:
-    """Which of A and M gives numbers that are not finite?"""
+    """Say whether A or M gives numbers that are not finite."""
     if system.M is not None:
         system.precondition(r, z)
         if not np.isfinite(vectors.norm(z)):

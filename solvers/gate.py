@@ -109,6 +109,14 @@ class System:
             self.psolves += 1
             self.M.apply(r, out)
 
+    def precondition_dot(self, r: Any, out: Any) -> float:
+        """Out <- M r, counted; returns the real part of their inner product, in the same pass where M offers it."""
+        if hasattr(self.M, "apply_dot") and isinstance(r, np.ndarray):
+            self.psolves += 1
+            return float(np.real(self.M.apply_dot(r, out)))  # type: ignore[union-attr]
+        self.precondition(r, out)
+        return float(np.real(vectors.dot(r, out)))
+
     def residual_into(self, x: Any, r: Any) -> float:
         """R <- b - A x; returns its norm."""
         self.product(x, r)

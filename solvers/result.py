@@ -75,7 +75,7 @@ class Outcome(Enum):
     SINGULAR = (
         "singular",
         -9,
-        "A is singular to working precision, so it cannot be factored: check for empty rows, duplicate equations or "
+        "A is singular to working precision, so no factorisation can solve with it: check for empty rows, equal rows or "
         "missing boundary values.",
     )
     DIVERGED = (

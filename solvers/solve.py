@@ -6,6 +6,7 @@ of the result lists the attempts that came before the one that is returned.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -76,9 +77,25 @@ def direct(
         callback=callback, callback_type=None if callback is None else "x",
     )  # fmt: skip
     outcome = result.outcome
-    if not result.success and not np.isfinite(result.residual):
-        outcome = Outcome.SINGULAR
-    return _replace(result, method="direct", outcome=outcome, info=outcome.code if outcome.code <= 0 else result.info)
+    note = ""
+    if M is not None and outcome in (Outcome.ITERATION_LIMIT, Outcome.STAGNATION, Outcome.NONFINITE_PRECONDITIONER):
+        condition = _condition(system.A, M)
+        if not condition < 0.1 / np.finfo(M.dtype).eps:
+            outcome = Outcome.SINGULAR
+        note = f"estimated condition number {condition:.0e}"
+    code = outcome.code if outcome.code <= 0 else result.info
+    return _replace(result, method="direct", outcome=outcome, info=code, note=note)
+
+
+def _condition(A: Operator, M: Any) -> float:
+    """Estimate the condition number in the 1-norm from the factors (Higham and Tisseur's block estimator)."""
+    from scipy.sparse.linalg import onenormest
+
+    with np.errstate(all="ignore"):
+        try:
+            return float(abs(A.tocsr()).sum(axis=0).max() * onenormest(M))
+        except (ValueError, FloatingPointError):
+            return float("inf")
 
 
 METHODS: dict[str, Callable[..., SolveResult]] = {
@@ -186,7 +203,8 @@ def solve(
         setup += result.setup_seconds
         if result.success or result.outcome is Outcome.STOPPED_BY_CALLBACK:
             return _replace(result, note="; ".join([*history, result.note] if result.note else history))
-        history.append(f"{name}: {result.outcome.label} at {result.residual:.1e}")
+        said = f", {result.note}" if result.note else ""
+        history.append(f"{name}: {result.outcome.label} at {result.residual:.1e}{said}")
         if best is None or (np.isfinite(result.residual) and not result.residual >= best.residual):
             best = result
     if best is None:
@@ -214,10 +232,8 @@ def _attempts(
 ) -> Iterator[tuple[str, Attempt]]:
     n = A.shape[0]
     matrix = None
-    try:
+    with contextlib.suppress(TypeError):
         matrix = A.tocsr()
-    except TypeError:
-        pass
     try:
         diagonal = A.diagonal()
     except TypeError:

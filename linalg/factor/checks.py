@@ -44,9 +44,7 @@ def drop_tolerance(drop_tol: float | None, level: int) -> float | None:
     if not isinstance(drop_tol, Real) or not 0.0 <= drop_tol < 1.0:
         raise ValueError(f"drop_tol is {drop_tol!r}: wanted a number from 0 (keep all) to below 1")
     if level:
-        raise ValueError(
-            f"drop_tol={drop_tol} and level={level}: fill goes by one of the two; leave level at 0"
-        )
+        raise ValueError(f"drop_tol={drop_tol} and level={level}: fill goes by one of the two; leave level at 0")
     return float(drop_tol)
 
 

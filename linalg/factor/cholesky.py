@@ -161,12 +161,8 @@ class IncompleteCholesky(UnitFactor):
         """
         matrix = square(A)
         if matrix.shape != self.shape:
-            raise ValueError(
-                f"A has shape {matrix.shape}: this factor was set up for {self.shape}; build a new one"
-            )
-        if not (
-            np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)
-        ):
+            raise ValueError(f"A has shape {matrix.shape}: this factor was set up for {self.shape}; build a new one")
+        if not (np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)):
             self._analyse(matrix)
         elif self._slots is None and self.drop_tol is None:
             self._plan()
@@ -236,9 +232,7 @@ class IncompleteCholesky(UnitFactor):
                 raise not_finite(matrix)
             self.shift = _FIRST_SHIFT if attempt == 0 else 2.0 * self.shift
         else:
-            raise np.linalg.LinAlgError(
-                f"no shift makes the pivot of row {int(row)} positive: entries of A overflow"
-            )
+            raise np.linalg.LinAlgError(f"no shift makes the pivot of row {int(row)} positive: entries of A overflow")
         self.attempts = attempt + 1
         self.floored_rows = np.flatnonzero(floored)
         if self.drop_tol is not None:

@@ -96,12 +96,8 @@ class IncompleteLU:
         """
         matrix = square(A)
         if matrix.shape != self.shape:
-            raise ValueError(
-                f"A has shape {matrix.shape}: this factor was set up for {self.shape}; build a new one"
-            )
-        if not (
-            np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)
-        ):
+            raise ValueError(f"A has shape {matrix.shape}: this factor was set up for {self.shape}; build a new one")
+        if not (np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)):
             self._analyse(matrix)
         self._factor(matrix)
 
@@ -166,9 +162,7 @@ class IncompleteLU:
         self.pivots = 1.0 / inverse
         self.replaced_rows = np.flatnonzero(replaced)
         sizes = abs(matrix).max(axis=1)
-        sizes = (
-            np.asarray(sizes.toarray() if hasattr(sizes, "toarray") else sizes).reshape(-1).astype(self.dtype)
-        )
+        sizes = np.asarray(sizes.toarray() if hasattr(sizes, "toarray") else sizes).reshape(-1).astype(self.dtype)
         self.growth = float(np.abs(self.solve(sizes)).max(initial=0.0))
         if not np.isfinite(self.growth):
             if not np.isfinite(values).all():
@@ -211,9 +205,7 @@ class IncompleteLU:
     def _unit(self, ptr: Array, idx: Array, values: Array) -> csr_array:
         kind = np.int32 if idx.dtype.itemsize == 4 else np.int64
         strict = csr_array((values, idx.view(kind), ptr.view(kind)), shape=self.shape)
-        result = csr_array(
-            strict + dia_array((np.ones((1, self.n), dtype=self.dtype), [0]), shape=self.shape)
-        )
+        result = csr_array(strict + dia_array((np.ones((1, self.n), dtype=self.dtype), [0]), shape=self.shape))
         result.sort_indices()
         return result
 

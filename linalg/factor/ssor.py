@@ -65,12 +65,8 @@ class SSORFactor(UnitFactor):
         """Take another matrix; where the pattern is the same, the analysis is kept."""
         matrix = square(A)
         if matrix.shape != self.shape:
-            raise ValueError(
-                f"A has shape {matrix.shape}: this factor was set up for {self.shape}; build a new one"
-            )
-        if not (
-            np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)
-        ):
+            raise ValueError(f"A has shape {matrix.shape}: this factor was set up for {self.shape}; build a new one")
+        if not (np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)):
             indptr, indices = index_view(matrix.indptr), index_view(matrix.indices)
             ptr, diagonal = np.empty_like(indptr), np.empty(self.n, dtype=indices.dtype)
             idx, source = np.empty_like(indices), np.empty_like(indices)

@@ -14,9 +14,24 @@ SERIAL = 8  # chunks up to which one thread does the work
 _FLAGS = {"reassoc", "contract"}
 
 
+# Array expressions inside a parallel function become parallel regions of their own, so these live outside.
+@njit(cache=True)
+def _double_zeros(x, y, n):
+    return np.zeros(n, dtype=(x[:1] * y[:1] * np.ones(1)).dtype)
+
+
+@njit(cache=True)
+def _zeros(n):
+    return np.zeros(n)
+
+
+@njit(cache=True)
+def _zero_table(h, n, k):
+    return np.zeros((n, k), dtype=h.dtype)
+
+
 @njit(cache=True)
 def _ordered_sum(partial):
-    # partial.sum() would become a parallel reduction, whose order depends on the number of threads
     total = partial[:0].sum()
     for c in range(partial.shape[0]):
         total += partial[c]
@@ -35,7 +50,7 @@ def dot(x, y):
     """Conjugated inner product, summed in double precision."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
-    partial = np.zeros(chunks, dtype=(x[:1] * y[:1] * np.ones(1)).dtype)
+    partial = _double_zeros(x, y, chunks)
     if chunks <= SERIAL:
         for c in range(chunks):
             partial[c] = _dot(x, y, c * CHUNK, min(n, (c + 1) * CHUNK), partial[c])
@@ -79,7 +94,7 @@ def cg_step(alpha, p, q, x, r):
     """X <- x + alpha p; r <- r - alpha q; returns r . r."""
     n = x.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
-    partial = np.zeros(chunks)
+    partial = _zeros(chunks)
     if chunks <= SERIAL:
         for c in range(chunks):
             partial[c] = _cg_step(alpha, p, q, x, r, c * CHUNK, min(n, (c + 1) * CHUNK))
@@ -131,22 +146,27 @@ def _block_dot(v, k, w, lo, hi, row):
         row[j] = _dot(v[j], w, lo, hi, row[j])
 
 
+@njit(cache=True)
+def _add_rows(partial, k, h):
+    for j in range(k):
+        h[j] = 0.0
+        for c in range(partial.shape[0]):
+            h[j] += partial[c, j]
+
+
 @njit(parallel=True, cache=True)
 def block_dot(v, k, w, h):
     """h[:k] <- conj(v[:k]) w, rows of v being the basis vectors."""
     n = w.shape[0]
     chunks = (n + CHUNK - 1) // CHUNK
-    partial = np.zeros((chunks, k), dtype=h.dtype)
+    partial = _zero_table(h, chunks, k)
     if chunks <= SERIAL:
         for c in range(chunks):
             _block_dot(v, k, w, c * CHUNK, min(n, (c + 1) * CHUNK), partial[c])
     else:
         for c in prange(chunks):
             _block_dot(v, k, w, c * CHUNK, min(n, (c + 1) * CHUNK), partial[c])
-    for j in range(k):
-        h[j] = 0.0
-        for c in range(chunks):
-            h[j] += partial[c, j]
+    _add_rows(partial, k, h)
 
 
 @njit(cache=True)

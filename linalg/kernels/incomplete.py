@@ -288,9 +288,7 @@ def cholesky_numeric(
 
 
 @njit(cache=True)
-def cholesky_threshold(
-    ptr, idx, source, values, diagonal, alpha, lift, shift, floor, drop, d, floored, capacity, most
-):
+def cholesky_threshold(ptr, idx, source, values, diagonal, alpha, lift, shift, floor, drop, d, floored, capacity, most):
     """Factor, relaxed, by threshold: row k drops entries up to drop * sqrt(a_kk a_jj) in size.
 
     Left-looking: row k is assembled from the earlier rows that meet column k; a row waits in the list of the

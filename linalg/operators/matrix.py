@@ -14,7 +14,16 @@ from ..threads import get_threads
 from .base import Operator
 from .grid import Grid
 
-__all__ = ["CSROperator", "DenseOperator", "DiagonalOperator", "ForeignOperator", "IdentityOperator", "canonical_csr", "index_view", "is_hermitian"]  # fmt: skip
+__all__ = [
+    "CSROperator",
+    "DenseOperator",
+    "DiagonalOperator",
+    "ForeignOperator",
+    "IdentityOperator",
+    "canonical_csr",
+    "index_view",
+    "is_hermitian",
+]
 
 Array = npt.NDArray[Any]
 

@@ -271,7 +271,7 @@ class StencilOperator(Operator):
             source, target = x.reshape(self._box), out.reshape(self._box)
         else:
             full = self._buffer("full", int(np.prod(self._box)), x.dtype)
-            if not self._buffers.get("cleared") == (x.dtype, id(full)):
+            if self._buffers.get("cleared") != (x.dtype, id(full)):
                 full[:] = 0
                 self._buffers["cleared"] = (x.dtype, id(full))
             full[positions] = x

@@ -48,9 +48,7 @@ def _per_cell(name: str, values: npt.ArrayLike | None, mesh: Mesh) -> Floats:
         return np.ones(len(mesh.cells))
     result = np.asarray(values, dtype=np.float64)
     if result.shape not in ((), (len(mesh.cells),)):
-        raise ValueError(
-            f"{name} has shape {result.shape}: wanted one number or ({len(mesh.cells)},), one per cell"
-        )
+        raise ValueError(f"{name} has shape {result.shape}: wanted one number or ({len(mesh.cells)},), one per cell")
     if not (np.isfinite(result).all() and (result > 0).all()):
         raise ValueError(f"{name} must be positive and finite in every cell")
     return np.broadcast_to(result, len(mesh.cells))

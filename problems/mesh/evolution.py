@@ -123,9 +123,7 @@ class MeshHeat(MeshFamily):
         u = _initial_state(mesh, rng)
         mesh = replace(mesh, values=u)
         middle = mesh.points[mesh.cells].mean(axis=1)
-        k = self.diffusivity * np.exp(
-            scattered_field(middle, variance=self.variance, length=self.length, rng=rng)
-        )
+        k = self.diffusivity * np.exp(scattered_field(middle, variance=self.variance, length=self.length, rng=rng))
         M, K = mass_matrix(mesh), stiffness_matrix(mesh, k)
         theta = 1.0 if self.scheme == "backward-euler" else 0.5
         step = _Step(csr_array(M + theta * self.dt * K), mesh, exact=exact)

@@ -70,13 +70,9 @@ class Mesh:
         if points.ndim != 2 or points.shape[1] not in (2, 3):
             raise ValueError(f"points has shape {points.shape}: wanted (nodes, 2) or (nodes, 3)")
         if cells.ndim != 2 or cells.shape[1] != points.shape[1] + 1 or len(cells) == 0:
-            raise ValueError(
-                f"cells has shape {cells.shape}: wanted (cells, {points.shape[1] + 1}), at least one cell"
-            )
+            raise ValueError(f"cells has shape {cells.shape}: wanted (cells, {points.shape[1] + 1}), at least one cell")
         if cells.min() < 0 or cells.max() >= len(points):
-            raise ValueError(
-                f"cells names nodes from {cells.min()} to {cells.max()}: there are {len(points)} nodes"
-            )
+            raise ValueError(f"cells names nodes from {cells.min()} to {cells.max()}: there are {len(points)} nodes")
         held = np.zeros(len(points), bool) if self.held is None else np.asarray(self.held, bool)
         if held.shape != (len(points),):
             raise ValueError(f"held has shape {held.shape}: wanted ({len(points)},), one per node")
@@ -225,9 +221,7 @@ def generate_mesh(n: int, *, dim: int = 2, domain: str = "box", jitter: float = 
         jitter = min(jitter, 0.2)
     for attempt in range(12):
         reach = jitter * 0.8**attempt / n  # a bad draw is followed by a tamer one
-        points, movable = (
-            _ball(n, dim, reach, rng) if domain == "ball" else _lattice(n, dim, domain, reach, rng)
-        )
+        points, movable = _ball(n, dim, reach, rng) if domain == "ball" else _lattice(n, dim, domain, reach, rng)
         cells = _triangulate(points, domain, n)
         for _ in range(10):
             bad = Mesh(points, cells).boundary  # an inner node on a facet: a flat cell was dropped there
@@ -274,9 +268,7 @@ def _ball(n: int, dim: int, reach: float, rng: np.random.Generator) -> tuple[Flo
     inner = inner[np.linalg.norm(inner - 0.5, axis=1) < 0.5 - 0.6 / n]
     if dim == 2:
         count = max(round(np.pi * n), 6)
-        angle = 2.0 * np.pi * (np.arange(count) + rng.uniform()) / count + 2.0 * rng.uniform(
-            -reach, reach, count
-        )
+        angle = 2.0 * np.pi * (np.arange(count) + rng.uniform()) / count + 2.0 * rng.uniform(-reach, reach, count)
         surface = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     else:
         # a spiral of equal areas: nearly uniform on the sphere

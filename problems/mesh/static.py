@@ -197,9 +197,7 @@ class MeshElasticity(MeshFamily):
         mesh = replace(self.mesh(rng), components=self.dim)
         nullspace = None if mesh.held.any() else csc_array(rigid_motions(mesh.points))
         stiffness = elasticity_matrix(mesh, self.young, self.poisson)
-        A = CSROperator(
-            free_block(stiffness, mesh), symmetric=True, positive_definite=True, nullspace=nullspace
-        )
+        A = CSROperator(free_block(stiffness, mesh), symmetric=True, positive_definite=True, nullspace=nullspace)
         if self.rhs == "random":
             b = rng.standard_normal(mesh.size)
         else:

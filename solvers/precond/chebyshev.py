@@ -1,7 +1,7 @@
 """Chebyshev polynomials around the diagonal, as a preconditioner without inner products or triangular solves.
 
 Source: Y. Saad, "Iterative Methods for Sparse Linear Systems", 2nd ed., SIAM 2003, section 12.3; the interval
-``[high / ratio, high]`` for smoothing as in M. Adams, M. Brezina, J. Hu and R. Tuminaro, J. Comput. Phys. 188 (2003) 593-610.
+``[high / ratio, high]`` as in M. Adams, M. Brezina, J. Hu and R. Tuminaro, J. Comput. Phys. 188 (2003) 593-610.
 """
 
 from __future__ import annotations

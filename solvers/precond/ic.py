@@ -132,9 +132,7 @@ def ic(
     >>> M.matvec(A @ [1.0, 2.0, 3.0, 4.0, 5.0]).round(12)
     array([1., 2., 3., 4., 5.])
     """
-    return IncompleteCholeskyPreconditioner(
-        A, level=level, alpha=alpha, lift=lift, drop_tol=drop_tol, dtype=dtype
-    )
+    return IncompleteCholeskyPreconditioner(A, level=level, alpha=alpha, lift=lift, drop_tol=drop_tol, dtype=dtype)
 
 
 def _name(level: Any, alpha: Any, drop_tol: Any) -> str:

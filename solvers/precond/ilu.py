@@ -53,9 +53,7 @@ class IncompleteLUPreconditioner(Preconditioner):
         return self.factor.solve(x, mode="H")
 
 
-def ilu(
-    A: Any, *, level: int = 0, drop_tol: float | None = None, dtype: Any = None
-) -> IncompleteLUPreconditioner:
+def ilu(A: Any, *, level: int = 0, drop_tol: float | None = None, dtype: Any = None) -> IncompleteLUPreconditioner:
     """Incomplete LU preconditioner of a general matrix, real or complex.
 
     Parameters

@@ -40,9 +40,7 @@ class SSORPreconditioner(Preconditioner):
         self._definite = A.positive_definite
         known = bool(A.symmetric)
         if A.symmetric is False:
-            raise ValueError(
-                "A states that it is not symmetric: the ssor preconditioner needs symmetry; take ilu"
-            )
+            raise ValueError("A states that it is not symmetric: the ssor preconditioner needs symmetry; take ilu")
         if previous:
             self.factor.assume_symmetric = known
             self.factor.update(matrix)

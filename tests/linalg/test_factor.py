@@ -143,9 +143,7 @@ def test_cholesky_is_positive_definite_whatever_the_parameters(seed):
 
 def test_breakdown_is_cured_and_recorded():
     # positive definite, but level 0 drops the one entry that keeps the last pivot positive
-    A = csr_array(
-        [[3.0, -2.0, 0.0, 2.0], [-2.0, 3.0, -2.0, 0.0], [0.0, -2.0, 3.0, -2.0], [2.0, 0.0, -2.0, 3.0]]
-    )
+    A = csr_array([[3.0, -2.0, 0.0, 2.0], [-2.0, 3.0, -2.0, 0.0], [0.0, -2.0, 3.0, -2.0], [2.0, 0.0, -2.0, 3.0]])
     assert np.linalg.eigvalsh(A.toarray()).min() > 0.1
     factor = IncompleteCholesky(A)
     assert factor.shift > 0
@@ -380,9 +378,7 @@ def test_eisenstat_form_is_the_split_preconditioned_matrix(A, factor, scale):
     form = factor.eisenstat()
     dense = A.toarray()
     n = dense.shape[0]
-    C = np.linalg.cholesky(
-        product(factor) / scale
-    )  # the unique factor with positive diagonal: (T + E) T^{-1/2}
+    C = np.linalg.cholesky(product(factor) / scale)  # the unique factor with positive diagonal: (T + E) T^{-1/2}
     expected = np.linalg.solve(C, np.linalg.solve(C, dense).conj().T)
     rng = np.random.default_rng(12)
     p, r = rng.standard_normal((2, n)).astype(dense.dtype)

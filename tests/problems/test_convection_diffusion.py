@@ -10,8 +10,7 @@ def manufactured(problem, peclet):
     d = len(x)
     u = np.prod([np.sin(np.pi * c) for c in x], axis=0)
     slopes = [
-        np.pi
-        * np.prod([np.cos(np.pi * c) if a == axis else np.sin(np.pi * c) for a, c in enumerate(x)], axis=0)
+        np.pi * np.prod([np.cos(np.pi * c) if a == axis else np.sin(np.pi * c) for a, c in enumerate(x)], axis=0)
         for axis in range(d)
     ]
     return u, slopes
@@ -34,9 +33,7 @@ def test_order_of_convergence(scheme, wind, orders, solve):
     def error(n):
         problem = ConvectionDiffusion(n, peclet, wind, scheme, dim).sample(0)
         u, slopes = manufactured(problem, peclet)
-        f = dim * np.pi**2 * u + peclet * sum(
-            w * s for w, s in zip(exact_wind(problem, wind), slopes, strict=True)
-        )
+        f = dim * np.pi**2 * u + peclet * sum(w * s for w, s in zip(exact_wind(problem, wind), slopes, strict=True))
         difference = solve(problem.A, f.ravel()) - u.ravel()
         return np.sqrt(np.mean(difference**2))
 
@@ -98,8 +95,6 @@ def test_without_wind_it_is_poisson(scheme):
     from ritzkit.problems import Poisson
 
     problem = ConvectionDiffusion(6, 0.0, scheme=scheme).sample(0)
-    np.testing.assert_allclose(
-        problem.A.tocsr().toarray(), Poisson((6, 6)).sample(0).A.tocsr().toarray(), rtol=1e-14
-    )
+    np.testing.assert_allclose(problem.A.tocsr().toarray(), Poisson((6, 6)).sample(0).A.tocsr().toarray(), rtol=1e-14)
     assert problem.A.symmetric
     assert problem.A.positive_definite

@@ -15,10 +15,7 @@ def test_second_order_for_smooth_coefficients(d, orders, solve):
         k = np.exp(x[0] + 0.5 * x[1])
         u = np.prod([np.sin(np.pi * c) for c in x], axis=0)
         slope = [
-            np.pi
-            * np.prod(
-                [np.cos(np.pi * c) if a == axis else np.sin(np.pi * c) for a, c in enumerate(x)], axis=0
-            )
+            np.pi * np.prod([np.cos(np.pi * c) if a == axis else np.sin(np.pi * c) for a, c in enumerate(x)], axis=0)
             for axis in (0, 1)
         ]
         f = k * (d * np.pi**2 * u - slope[0] - 0.5 * slope[1])

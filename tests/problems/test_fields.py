@@ -5,9 +5,7 @@ from scipy.fft import dctn
 from ritzkit.problems import gaussian_field, lognormal_field, scattered_field, smooth_field, threshold_field
 
 
-@pytest.mark.parametrize(
-    ("shape", "alpha", "tau"), [((16, 16), 2.0, 3.0), ((16, 16), 2.5, 7.0), ((8, 8, 8), 2.0, 3.0)]
-)
+@pytest.mark.parametrize(("shape", "alpha", "tau"), [((16, 16), 2.0, 3.0), ((16, 16), 2.5, 7.0), ((8, 8, 8), 2.0, 3.0)])
 def test_modes_have_the_variance_of_the_fno_law(shape, alpha, tau):
     d, size = len(shape), np.prod(shape)
     rng = np.random.default_rng(0)
@@ -62,9 +60,7 @@ def test_smooth_field_has_its_covariance(shape):
 def test_scattered_field_has_its_covariance():
     points = np.array([[0.0, 0.0], [0.1, 0.0], [0.0, 0.3], [0.8, 0.8]])
     rng = np.random.default_rng(3)
-    samples = np.stack(
-        [scattered_field(points, variance=2.0, length=0.2, modes=64, rng=rng) for _ in range(4000)]
-    )
+    samples = np.stack([scattered_field(points, variance=2.0, length=0.2, modes=64, rng=rng) for _ in range(4000)])
     distance = np.linalg.norm(points[:, None] - points[None], axis=-1)
     np.testing.assert_allclose(samples.T @ samples / 4000, 2.0 * np.exp(-(distance**2) / 0.08), atol=0.18)
 

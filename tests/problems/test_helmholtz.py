@@ -83,9 +83,7 @@ def test_random_medium_varies_around_the_wave_number():
     assert 0.02 < k.std() / 20.0 < 0.3
     assert "negative_eigenvalues" not in problem.parameters
     assert problem.A.positive_definite is None
-    np.testing.assert_allclose(
-        problem.A.diagonal() + k.ravel() ** 2, Helmholtz(32, 0.0).sample(0).A.diagonal()
-    )
+    np.testing.assert_allclose(problem.A.diagonal() + k.ravel() ** 2, Helmholtz(32, 0.0).sample(0).A.diagonal())
 
 
 def test_point_source_has_unit_strength():

@@ -106,9 +106,7 @@ def test_matrices_are_exactly_symmetric_and_integrate_exactly(dim):
 
 def test_one_triangle_and_one_tetrahedron():
     triangle = Mesh(np.array([[0.0, 0], [1, 0], [0, 1]]), np.array([[0, 1, 2]]))
-    np.testing.assert_allclose(
-        stiffness_matrix(triangle).toarray(), [[1, -0.5, -0.5], [-0.5, 0.5, 0], [-0.5, 0, 0.5]]
-    )
+    np.testing.assert_allclose(stiffness_matrix(triangle).toarray(), [[1, -0.5, -0.5], [-0.5, 0.5, 0], [-0.5, 0, 0.5]])
     np.testing.assert_allclose(mass_matrix(triangle).toarray(), (np.ones((3, 3)) + np.eye(3)) / 24)
     corner = Mesh(np.vstack([np.zeros(3), np.eye(3)]), np.array([[0, 1, 2, 3]]))
     np.testing.assert_allclose(gradients(corner)[0], np.vstack([-np.ones(3), np.eye(3)]))

@@ -14,9 +14,7 @@ def free_part(matrix, mesh):
 
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("domain", ["box", "ell", "ball"])
-@pytest.mark.parametrize(
-    "family", [MeshPoisson, MeshElasticity, MeshHeat, MeshWave], ids=lambda f: f.family_name
-)
+@pytest.mark.parametrize("family", [MeshPoisson, MeshElasticity, MeshHeat, MeshWave], ids=lambda f: f.family_name)
 def test_symmetric_positive_definite_with_a_mesh_for_pictures(family, dim, domain):
     problem = family(n=3 if dim == 3 else 5, dim=dim, domain=domain).sample(2)
     A = problem.A.tocsr().toarray()
@@ -27,9 +25,7 @@ def test_symmetric_positive_definite_with_a_mesh_for_pictures(family, dim, domai
     assert problem.grid is None
     nodal = problem.mesh.embed(problem.b)
     components = dim if family is MeshElasticity else 1
-    assert nodal.shape == (
-        (len(problem.mesh.points),) if components == 1 else (len(problem.mesh.points), components)
-    )
+    assert nodal.shape == ((len(problem.mesh.points),) if components == 1 else (len(problem.mesh.points), components))
     assert problem.mesh.size == len(problem.b) == problem.A.shape[0]
     low, high = family().dirichlet
     share = problem.mesh.held.sum() / problem.mesh.boundary.sum()
@@ -59,10 +55,7 @@ def test_poisson_on_a_disc_has_the_known_solution(orders, solve):
 
 
 def test_variable_coefficient_has_the_chosen_variance():
-    logs = [
-        np.log(MeshPoisson(n=12, variance=0.8, length=0.05).sample(s).fields["coefficient"])
-        for s in range(20)
-    ]
+    logs = [np.log(MeshPoisson(n=12, variance=0.8, length=0.05).sample(s).fields["coefficient"]) for s in range(20)]
     assert np.var(np.concatenate(logs)) == pytest.approx(0.8, rel=0.15)
     assert not np.log(MeshPoisson(n=4).sample(0).fields["coefficient"]).any()
 

@@ -15,9 +15,7 @@ def fluid_components(problem):
     grid = problem.grid
     labels, count = label(grid.interior)
     held = set()
-    padded = np.pad(
-        grid.cells if grid.cells is not None else np.zeros(grid.shape, np.uint8), 1, constant_values=9
-    )
+    padded = np.pad(grid.cells if grid.cells is not None else np.zeros(grid.shape, np.uint8), 1, constant_values=9)
     inner = (slice(1, -1),) * grid.ndim
     for axis in range(grid.ndim):
         for step in (-1, 1):
@@ -48,8 +46,7 @@ def test_unknowns_are_the_fluid_cells_and_pockets_are_null_vectors(kind, shape, 
 
 def test_porous_noise_makes_pockets_that_dirichlet_obstacles_do_not():
     pockets = [
-        Obstacles((48, 48), "porous", fraction=0.5).sample(s).parameters["singular_components"]
-        for s in range(5)
+        Obstacles((48, 48), "porous", fraction=0.5).sample(s).parameters["singular_components"] for s in range(5)
     ]
     assert sum(pockets) >= 5
     assert Obstacles((48, 48), "porous", "dirichlet", fraction=0.5).sample(0).A.nullspace is None
@@ -134,9 +131,7 @@ def test_layers_in_series_are_exact(solve):
     cells = np.zeros((5, 4), np.uint8)
     b = np.zeros((5, 4))
     b[2] = 1.0
-    problem = from_cells(
-        cells, coefficient=np.repeat(k[:, None], 4, axis=1), sides=["dirichlet", "neumann"], b=b
-    )
+    problem = from_cells(cells, coefficient=np.repeat(k[:, None], 4, axis=1), sides=["dirichlet", "neumann"], b=b)
     x = problem.grid.embed(solve(problem.A, problem.b))
     left = 1 / k[0] + 1 / k[1] + 0.5 / k[2]
     right = 0.5 / k[2] + 1 / k[3] + 1 / k[4]
@@ -215,9 +210,7 @@ CODE[1, 2] = 3
         ({"sides": ["dirichlet"]}, ValueError, "sides"),
         ({"sides": ["dirichlet", ("periodic", "neumann")]}, ValueError, "sides"),
     ],
-    ids=lambda value: (
-        None if isinstance(value, type) else (next(iter(value)) if isinstance(value, dict) else None)
-    ),
+    ids=lambda value: None if isinstance(value, type) else (next(iter(value)) if isinstance(value, dict) else None),
 )
 def test_from_cells_names_what_is_wrong(changes, error, words):
     with pytest.raises(error, match=words):

@@ -45,9 +45,7 @@ def test_second_order(axes, orders, solve):
     assert observed[-1] == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.parametrize(
-    "sides", ["dirichlet", "neumann", "periodic", [("dirichlet", "neumann"), "periodic"]], ids=str
-)
+@pytest.mark.parametrize("sides", ["dirichlet", "neumann", "periodic", [("dirichlet", "neumann"), "periodic"]], ids=str)
 def test_matrix_free_product_equals_an_independent_assembly(sides):
     shape = (4, 5)
     problem = Poisson(shape, sides).sample(0)
