@@ -71,7 +71,7 @@ def bicgstab(
     """
     system = enter("bicgstab", A, b, x0, rtol=rtol, atol=atol, maxiter=maxiter, M=M, callback=callback)
     if system.verdict is not None:
-        return system.finish(system.x, system.verdict, norm=0.0 if system.verdict is Outcome.CONVERGED else None)
+        return system.decided()
     with np.errstate(all="ignore"):
         return _iterate(system)
 

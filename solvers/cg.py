@@ -91,7 +91,7 @@ def cg(
         needs_symmetric=True, needs_definite=True,
     )  # fmt: skip
     if system.verdict is not None:
-        return system.finish(system.x, system.verdict, norm=0.0 if system.verdict is Outcome.CONVERGED else None)
+        return system.decided()
     form = None
     if eisenstat:
         form = M.eisenstat() if hasattr(M, "eisenstat") else None

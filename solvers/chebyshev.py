@@ -127,7 +127,7 @@ def chebyshev(
         needs_symmetric=True, needs_definite=True,
     )  # fmt: skip
     if system.verdict is not None:
-        return system.finish(system.x, system.verdict, norm=0.0 if system.verdict is Outcome.CONVERGED else None)
+        return system.decided()
     with np.errstate(all="ignore"):
         return _iterate(system, bounds, steps)
 

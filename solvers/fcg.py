@@ -78,7 +78,7 @@ def fcg(
     if system.verdict is Outcome.INDEFINITE_PRECONDITIONER:
         system.verdict = None  # any M will do
     if system.verdict is not None:
-        return system.finish(system.x, system.verdict, norm=0.0 if system.verdict is Outcome.CONVERGED else None)
+        return system.decided()
     with np.errstate(all="ignore"):
         return _iterate(system, keep)
 

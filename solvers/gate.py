@@ -146,6 +146,11 @@ class System:
         self.stopped = self.callback(x.clone() if vectors.is_torch(x) else x.copy()) is True
         return self.stopped
 
+    def decided(self) -> SolveResult:
+        """Return the result of a system whose outcome was plain before the first iteration."""
+        outcome = cast(Outcome, self.verdict)
+        return self.finish(self.x, outcome, norm=0.0 if outcome is Outcome.CONVERGED else None)
+
     # --- the way out -----------------------------------------------------------------------------------------------
 
     def finish(

@@ -146,7 +146,7 @@ def fgmres(
 def _run(system: System, restart: int | None, callback_type: str | None, *, flexible: bool) -> SolveResult:
     m = min(20, system.n) if restart is None else min(check_count("restart", restart, 1), max(system.n, 1))
     if system.verdict is not None:
-        return system.finish(system.x, system.verdict, norm=0.0 if system.verdict is Outcome.CONVERGED else None)
+        return system.decided()
     with np.errstate(all="ignore"):
         return _iterate(system, m, callback_type, flexible)
 

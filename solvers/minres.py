@@ -93,7 +93,7 @@ def minres(
 
         system.A = system.A - float(shift) * IdentityOperator(system.n, system.A.dtype)
     if system.verdict is not None:
-        return system.finish(system.x, system.verdict, norm=0.0 if system.verdict is Outcome.CONVERGED else None)
+        return system.decided()
     with np.errstate(all="ignore"):
         return _iterate(system)
 

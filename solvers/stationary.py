@@ -69,7 +69,7 @@ def _run(name: str, A: Any, b: Any, x0: Any, omega: float, step: Any, **options:
     operator = as_operator(A)
     system = enter(name, operator, b, x0, M=None, **options)
     if system.verdict is not None:
-        return system.finish(system.x, system.verdict, norm=0.0 if system.verdict is Outcome.CONVERGED else None)
+        return system.decided()
     if vectors.is_torch(system.b):
         raise TypeError(f"{name} works on numpy arrays: pass b as an array (b.numpy())")
     if system.n == 0:

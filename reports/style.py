@@ -1,0 +1,151 @@
+"""Colours, line styles and names of solvers: the same in every figure and every table.
+
+The series colours are those of Okabe and Ito, which stay apart for the common forms of colour blindness; a
+line style and a marker say the same a second time. Opponents are grey. Ink, grid and surface are fixed
+colours too, so that the page can put its own light or dark ones in their place (`CSS`).
+
+References
+----------
+M. Okabe, K. Ito, "Color universal design", 2008, https://jfly.uni-koeln.de/color/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["CSS", "GRID", "INK", "MUTED", "SOLID", "SURFACE", "Look", "look", "shown"]
+
+INK, MUTED, GRID, SURFACE, SOLID = "#1f2530", "#667084", "#e3e6eb", "#fdfdfe", "#c6cbd3"
+
+BLUE, SKY, ORANGE, VERMILLION, GREEN, PURPLE, OLIVE, GREY = (
+    "#0072b2", "#3fa4dd", "#d98c00", "#d55e00", "#009e73", "#b6609a", "#8a7a1f", "#7a828f",
+)  # fmt: skip
+
+CSS = {
+    # light colour: (name of the variable, its value on a dark page)
+    INK: ("ink", "#e8eaee"),
+    MUTED: ("muted", "#9aa3b2"),
+    GRID: ("grid", "#2e3541"),
+    SURFACE: ("surface", "#171b22"),
+    SOLID: ("solid", "#4a5262"),
+    BLUE: ("blue", "#4ba3e3"),
+    SKY: ("sky", "#7fd0f7"),
+    ORANGE: ("orange", "#f0b43c"),
+    VERMILLION: ("vermillion", "#ff8448"),
+    GREEN: ("green", "#2fc79b"),
+    PURPLE: ("purple", "#e08fc4"),
+    OLIVE: ("olive", "#c8b84e"),
+    GREY: ("grey", "#98a1b0"),
+}
+"""Every colour of a figure with the page's variable for it."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a solver is drawn: colour, dash pattern and marker."""
+
+    colour: str
+    line: str | tuple[int, tuple[float, ...]]
+    marker: str
+
+
+_DASH, _DOT, _MIX = (0, (5, 2)), (0, (1.4, 1.6)), (0, (5, 1.6, 1.2, 1.6))
+
+_LOOKS: dict[str, Look] = {
+    "cg": Look(BLUE, "-", "o"),
+    "jacobi-cg": Look(SKY, "-", "s"),
+    "ssor-cg": Look(PURPLE, "-", "D"),
+    "chebyshev-cg": Look(OLIVE, "-", "P"),
+    "ic0-cg": Look(ORANGE, "-", "^"),
+    "mic-cg": Look(VERMILLION, "-", "v"),
+    "ic2-cg": Look(ORANGE, _DASH, "<"),
+    "ict-cg": Look(VERMILLION, _DASH, ">"),
+    "sa-amg-cg": Look(GREEN, "-", "h"),
+    "rs-amg-cg": Look(GREEN, _DASH, "H"),
+    "pyamg-cg": Look(GREY, _MIX, "X"),
+    "scipy-cg": Look(GREY, _DASH, "x"),
+    "direct": Look(INK, _DOT, "*"),
+    "minres": Look(PURPLE, "-", "D"),
+    "scipy-minres": Look(GREY, _DASH, "x"),
+    "gmres": Look(BLUE, "-", "o"),
+    "bicgstab": Look(SKY, "-", "s"),
+    "jacobi-gmres": Look(BLUE, _DASH, "d"),
+    "jacobi-bicgstab": Look(SKY, _DASH, "p"),
+    "ilu0-gmres": Look(ORANGE, "-", "^"),
+    "ilu0-bicgstab": Look(VERMILLION, "-", "v"),
+    "ilu2-fgmres": Look(GREEN, "-", "h"),
+    "scipy-gmres": Look(GREY, _DASH, "x"),
+    "scipy-bicgstab": Look(GREY, _DOT, "+"),
+    "scipy-ilu-gmres": Look(GREY, _MIX, "X"),
+    "auto": Look(PURPLE, "-", "D"),
+}
+_OTHERS = [
+    Look(c, line, "o") for line in ("-", _DASH, _DOT) for c in (BLUE, ORANGE, GREEN, PURPLE, OLIVE, SKY, VERMILLION)
+]
+
+_NAMES = {
+    "scipy-cg": "SciPy cg",
+    "scipy-gmres": "SciPy gmres",
+    "scipy-bicgstab": "SciPy bicgstab",
+    "scipy-minres": "SciPy minres",
+    "scipy-ilu-gmres": "SciPy ILU-gmres",
+    "pyamg-cg": "PyAMG cg",
+    "jacobi-cg": "Jacobi-cg",
+    "ssor-cg": "SSOR-cg",
+    "chebyshev-cg": "Chebyshev-cg",
+    "ic0-cg": "IC(0)-cg",
+    "mic-cg": "MIC(0)-cg",
+    "ic2-cg": "IC(2)-cg",
+    "ict-cg": "MICT-cg",
+    "sa-amg-cg": "SA-AMG-cg",
+    "rs-amg-cg": "RS-AMG-cg",
+    "direct": "SuperLU",
+    "jacobi-gmres": "Jacobi-gmres",
+    "jacobi-bicgstab": "Jacobi-bicgstab",
+    "ilu0-gmres": "ILU(0)-gmres",
+    "ilu0-bicgstab": "ILU(0)-bicgstab",
+    "ilu2-fgmres": "ILU(2)-fgmres",
+    "auto": "solve (auto)",
+}
+
+
+def look(solver: str) -> Look:
+    """Return a solver's look; an unknown name always gets the same one of a reserve."""
+    return _LOOKS.get(solver) or _OTHERS[sum(solver.encode()) % len(_OTHERS)]
+
+
+def shown(solver: str) -> str:
+    """Name of a solver for people.
+
+    Examples
+    --------
+    >>> shown("mic-cg"), shown("my-solver")
+    ('MIC(0)-cg', 'my-solver')
+    """
+    return _NAMES.get(solver, solver)
+
+
+_ALWAYS = (
+    "scipy-cg",
+    "cg",
+    "ic0-cg",
+    "mic-cg",
+    "sa-amg-cg",
+    "pyamg-cg",
+    "gmres",
+    "ilu0-gmres",
+    "scipy-ilu-gmres",
+    "auto",
+)
+
+
+def choose(solvers: Sequence[str], order: Sequence[str], most: int = 8) -> list[str]:
+    """Pick what a crowded figure shows: the well-known solvers, then the fastest of `order`."""
+    picked = [s for s in _ALWAYS if s in solvers][:most]
+    for solver in order:
+        if len(picked) >= most:
+            break
+        if solver not in picked:
+            picked.append(solver)
+    return [s for s in solvers if s in picked]
