@@ -135,8 +135,7 @@ def _iterate(system: System) -> SolveResult:
         else:
             vectors.xpby(z, rho_new / rho, p)
         rho, fresh = rho_new, False
-        system.product(p, q)
-        curvature = float(np.real(vectors.dot(p, q)))
+        curvature = system.product_dot(p, q)
         if not np.isfinite(curvature):
             outcome = Outcome.NONFINITE_OPERATOR
             break

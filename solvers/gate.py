@@ -101,6 +101,11 @@ class System:
         self.matvecs += 1
         self.A.apply(x, out)
 
+    def product_dot(self, x: Any, out: Any) -> float:
+        """Out <- A x, counted; returns the real part of x^H A x."""
+        self.matvecs += 1
+        return float(np.real(self.A.apply_dot(x, out)))
+
     def precondition(self, r: Any, out: Any) -> None:
         """Out <- M r, counted (a copy without M)."""
         if self.M is None:

@@ -162,7 +162,7 @@ def solve(
     2. symmetric, not known to be indefinite, diagonal positive: ``cg`` with smoothed aggregation (off-diagonals nowhere
        positive) or relaxed incomplete Cholesky (otherwise); without entries, with the diagonal;
     3. symmetric: ``minres`` with the absolute diagonal;
-    4. otherwise: ``gmres(50)`` with ILU(0), or without entries with none;
+    4. otherwise: ``gmres(50)`` with ILU(0), then ILU(2), or without entries with none;
     5. entries known: ``direct``.
 
     Symmetry of an explicit matrix is tested (one transposition) unless it is declared.
@@ -278,6 +278,7 @@ def _attempts(
         extra = {"callback_type": "x"} if callback is not None else {}
         if matrix is not None:
             yield "gmres with ILU(0)", run(gmres, lambda: precond.ilu(A), 10, restart=50, **extra)
+            yield "gmres with ILU(2)", run(gmres, lambda: precond.ilu(A, level=2), 6, restart=50, **extra)
         else:
             yield "gmres", run(gmres, lambda: None, max(100, n // 10), restart=50, **extra)
     if matrix is not None and not small and n <= DIRECT_LIMIT and A.nullspace is None:

@@ -139,6 +139,8 @@ class IncompleteCholesky(UnitFactor):
             raise ValueError(f"floor is {floor!r}: wanted a number between 0 and 1, such as 1e-8")
         self.floor = float(floor)
         self.alpha = per_row(alpha, self.n, "alpha")
+        if (np.abs(self.alpha) > 1).any():
+            raise ValueError("alpha must lie in [-1, 1]: 0 is plain, 1 modified incomplete Cholesky")
         self.lift = per_row(lift, self.n, "lift")
         if (self.lift < 0).any():
             raise ValueError(f"lift has a negative entry ({self.lift.min()}): wanted 0 or more")

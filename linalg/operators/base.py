@@ -88,6 +88,11 @@ class Operator(LinearOperator):
         else:
             self._apply_torch(x, out)
 
+    def apply_dot(self, x: Any, out: Any) -> Any:
+        """Write ``A x`` into `out` and return ``x^H A x``, in one pass where the operator can."""
+        self.apply(x, out)
+        return vectors.dot(x, out)
+
     def _apply(self, x: Array, out: Array) -> None:
         raise NotImplementedError(f"{type(self).__name__} defines no product")
 

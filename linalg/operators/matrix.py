@@ -10,7 +10,6 @@ from scipy.sparse import csc_array, csr_array, eye_array
 from scipy.sparse.linalg import LinearOperator
 
 from ..kernels import spmv
-from ..threads import get_threads
 from .base import Operator
 from .grid import Grid
 
@@ -26,6 +25,8 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+
+BLOCKS = 32  # parts of equal work; a fixed number, so that fused sums do not depend on the number of threads
 
 
 def canonical_csr(matrix: Any) -> csr_array:
@@ -132,7 +133,7 @@ class CSROperator(Operator):
         )
         self._indptr = index_view(self.matrix.indptr)
         self._indices = index_view(self.matrix.indices)
-        blocks = 1 if self.matrix.nnz < 1 << 16 else 4 * get_threads()
+        blocks = 1 if self.matrix.nnz < 1 << 16 else BLOCKS
         cuts = np.searchsorted(self.matrix.indptr, np.linspace(0, self.matrix.nnz, blocks + 1))
         cuts[0], cuts[-1] = 0, self.shape[0]
         self._starts = cuts.astype(self._indptr.dtype)
@@ -140,6 +141,12 @@ class CSROperator(Operator):
 
     def _apply(self, x: Array, out: Array) -> None:
         spmv.csr_matvec(self._starts, self._indptr, self._indices, self.matrix.data, x, out)
+
+    def apply_dot(self, x: Any, out: Any) -> Any:
+        """Write ``A x`` into `out` and return ``x^H A x``, in one pass."""
+        if not isinstance(x, np.ndarray) or self.shape[0] != self.shape[1]:
+            return super().apply_dot(x, out)
+        return spmv.csr_matvec_dot(self._starts, self._indptr, self._indices, self.matrix.data, x, out)
 
     def _apply_block(self, x: Array, out: Array) -> None:
         spmv.csr_matmat(self._starts, self._indptr, self._indices, self.matrix.data, x, out)

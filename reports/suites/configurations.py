@@ -185,7 +185,12 @@ def _scipy(method: str, title: str, *, ilu: bool = False) -> Configuration:
     return _external(f"scipy-{'ilu-' if ilu else ''}{method}", title, parameters, call, setup)
 
 
-def _pyamg() -> Configuration:
+def _pyamg(kind: str) -> Configuration:
+    builder, title = {
+        "sa": ("smoothed_aggregation_solver", "smoothed aggregation"),
+        "rs": ("ruge_stuben_solver", "Ruge-Stueben"),
+    }[kind]
+
     def setup(case: Case) -> Any:
         import pyamg
         from scipy.sparse import csr_matrix
@@ -193,7 +198,7 @@ def _pyamg() -> Configuration:
         state = np.random.get_state()  # noqa: NPY002  # PyAMG draws from the global state: leave it as it was
         try:
             np.random.seed(0)  # noqa: NPY002
-            return pyamg.smoothed_aggregation_solver(csr_matrix(case.csr))
+            return getattr(pyamg, builder)(csr_matrix(case.csr))
         finally:
             np.random.set_state(state)  # noqa: NPY002
 
@@ -203,7 +208,7 @@ def _pyamg() -> Configuration:
         x, info = cg(A, case.b, tol=rtol, maxiter=MOST_PRODUCTS, M=M.aspreconditioner(), callback=callback)
         return x, int(info)
 
-    return _external("pyamg-cg", "PyAMG: smoothed aggregation with its own cg", {"kind": "sa"}, call, setup)
+    return _external(f"pyamg-{kind}-cg", f"PyAMG: {title} with its own cg", {"kind": kind}, call, setup)
 
 
 def _direct() -> Configuration:
@@ -245,11 +250,14 @@ def _all() -> dict[str, Configuration]:
         _ours("chebyshev-cg", "cg with a Chebyshev polynomial", "cg", "chebyshev"),
         _ours("ic0-cg", "cg with IC(0)", "cg", "ic"),
         _ours("mic-cg", f"cg with modified IC(0), alpha {MIC_ALPHA}", "cg", "ic", mic),
+        _ours("mic-e-cg", f"the same in Eisenstat's form, alpha {MIC_ALPHA}", "cg", "ic", mic, eisenstat=True),
+        _ours("ssor-e-cg", "cg with SSOR in Eisenstat's form", "cg", "ssor", {"omega": SSOR_OMEGA}, eisenstat=True),
         _ours("ic2-cg", "cg with IC(2)", "cg", "ic", {"level": 2}),
         _ours("ict-cg", "cg with threshold IC, modified", "cg", "ic", {"drop_tol": 1e-2, "alpha": MICT_ALPHA}),
         _ours("sa-amg-cg", "cg with smoothed aggregation AMG", "cg", "amg", {"kind": "sa"}),
         _ours("rs-amg-cg", "cg with Ruge-Stueben AMG", "cg", "amg", {"kind": "rs"}),
-        _pyamg(),
+        _pyamg("sa"),
+        _pyamg("rs"),
         _direct(),
         _ours("minres", "minres without preconditioner", "minres"),
         _scipy("minres", "SciPy: minres"),

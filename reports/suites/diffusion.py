@@ -9,7 +9,7 @@ __all__ = ["SUITE"]
 
 SOLVERS = (
     "scipy-cg", "cg", "jacobi-cg", "ssor-cg", "ic0-cg", "mic-cg", "ic2-cg", "ict-cg",
-    "sa-amg-cg", "rs-amg-cg", "pyamg-cg", "direct",
+    "sa-amg-cg", "rs-amg-cg", "pyamg-sa-cg", "pyamg-rs-cg", "direct",
 )  # fmt: skip
 MOST_MESH = 160  # beyond it the picture in the records grows out of proportion
 
@@ -23,7 +23,7 @@ def _darcy(shape: Size, law: str, label: str) -> Instance:
         label=f"Darcy flow, {label}, {n} \N{MULTIPLICATION SIGN} {n}",
         make=lambda rng: Darcy(n, law).sample(rng),
         warm=lambda rng: Darcy(12, law).sample(rng),
-        solvers=SOLVERS,
+        solvers=(*SOLVERS, "mic-e-cg"),  # Eisenstat's form needs a five-point pattern
         pictures=PICTURES,
     )
 

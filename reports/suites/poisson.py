@@ -11,8 +11,8 @@ from .base import Instance, Size, Suite, SuiteOptions, pick_sizes
 __all__ = ["SUITE"]
 
 SOLVERS = (
-    "scipy-cg", "cg", "jacobi-cg", "ssor-cg", "chebyshev-cg", "ic0-cg", "mic-cg", "ic2-cg", "ict-cg",
-    "sa-amg-cg", "rs-amg-cg", "pyamg-cg", "direct",
+    "scipy-cg", "cg", "jacobi-cg", "ssor-cg", "chebyshev-cg", "ic0-cg", "mic-cg", "mic-e-cg", "ssor-e-cg",
+    "ic2-cg", "ict-cg", "sa-amg-cg", "rs-amg-cg", "pyamg-sa-cg", "pyamg-rs-cg", "direct",
 )  # fmt: skip
 PICTURES = ("cg", "mic-cg", "sa-amg-cg")
 

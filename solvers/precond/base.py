@@ -11,12 +11,13 @@ import time
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+import numpy.typing as npt
+from scipy.sparse import csr_array, diags_array
 
 from ...linalg import CSROperator, Operator, as_operator
 from ...linalg.operators.matrix import canonical_csr
 
-__all__ = ["Preconditioner", "assembled", "bytes_of"]
+__all__ = ["Preconditioner", "assembled", "bytes_of", "filled_diagonal"]
 
 
 def assembled(A: Any, name: str) -> csr_array:
@@ -25,11 +26,34 @@ def assembled(A: Any, name: str) -> csr_array:
     if operator.shape[0] != operator.shape[1]:
         raise ValueError(f"A has shape {operator.shape}: {name} needs a square matrix")
     try:
-        return operator.matrix if isinstance(operator, CSROperator) else canonical_csr(operator.tocsr())
+        matrix = operator.matrix if isinstance(operator, CSROperator) else canonical_csr(operator.tocsr())
     except TypeError:
         raise TypeError(
             f"{name} needs the entries of A, and {type(A).__name__} cannot be assembled: pass a sparse or dense matrix"
         ) from None
+    return matrix if operator.nullspace is None else _with_shut_in_unknowns(matrix)
+
+
+def _with_shut_in_unknowns(matrix: csr_array) -> csr_array:
+    """Put a 1 on the diagonal of empty rows of a matrix with a declared null space.
+
+    An unknown without any neighbour (a cell walled in on all sides) is a null vector of its own; the solvers keep their
+    residuals at zero there, so what M does to it is free, and a 1 lets every factorisation pass.
+    """
+    empty = (matrix.diagonal() == 0) & (np.asarray(abs(matrix).sum(axis=1)).ravel() == 0)
+    if not empty.any():
+        return matrix
+    return canonical_csr(csr_array(matrix + diags_array(empty.astype(matrix.dtype), format="csr")))
+
+
+def filled_diagonal(A: Operator) -> npt.NDArray[Any]:
+    """Return the diagonal of A, with 1 in the place of zeros that a declared null space explains."""
+    diagonal = A.diagonal()
+    if A.nullspace is not None:
+        alone = np.zeros(diagonal.size, dtype=bool)
+        alone[A.nullspace.indices[np.abs(A.nullspace.data) == 1.0]] = True
+        diagonal[alone & (diagonal == 0)] = 1.0
+    return diagonal
 
 
 def bytes_of(*held: Any) -> int:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ...linalg import Operator, vectors
 from ..chebyshev import lanczos_bounds
 from ..gate import check_count
-from .base import Preconditioner
+from .base import Preconditioner, filled_diagonal
 
 __all__ = ["ChebyshevPreconditioner", "chebyshev"]
 
@@ -38,7 +38,7 @@ class ChebyshevPreconditioner(Preconditioner):
             raise ValueError("A states that it is not symmetric: chebyshev needs a symmetric positive definite matrix")
         self.A = A
         try:
-            diagonal = A.diagonal().real
+            diagonal = filled_diagonal(A).real
         except TypeError:
             diagonal = np.ones(A.shape[0])
         if (diagonal <= 0).any():

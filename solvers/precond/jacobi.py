@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ...linalg import Operator
 from ..gate import check_count
-from .base import Preconditioner, assembled
+from .base import Preconditioner, assembled, filled_diagonal
 
 __all__ = ["BlockJacobi", "Jacobi", "block_jacobi", "jacobi"]
 
@@ -23,7 +23,7 @@ class Jacobi(Preconditioner):
 
     def _setup(self, A: Operator, previous: bool) -> None:
         try:
-            diagonal = A.diagonal()
+            diagonal = filled_diagonal(A)
         except TypeError as error:
             raise TypeError(f"jacobi needs the diagonal of A: {error}") from None
         zero = np.flatnonzero(diagonal == 0)

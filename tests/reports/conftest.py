@@ -20,7 +20,7 @@ METHODS = {
     "ic0-cg": (0.86, 0.01, 2.2e-3, False),
     "mic-cg": (0.68, 0.01, 2.2e-3, False),
     "sa-amg-cg": (0.25, 0.25, 9e-3, False),
-    "pyamg-cg": (0.27, 0.26, 11e-3, True),
+    "pyamg-sa-cg": (0.27, 0.26, 11e-3, True),
     "direct": (1e-12, 0.4, 20e-3, False),
 }
 

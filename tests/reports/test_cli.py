@@ -183,7 +183,7 @@ def test_solve_draws_its_residual(here, capsys, option):
 def test_list_names_everything(capsys):
     code, out, err = run(capsys, "list")
     assert (code, err) == (0, "")
-    for name in ("poisson", "kernels", "mic-cg", "pyamg-cg", "gmres", "ic", "obstacles", "mesh-elasticity"):
+    for name in ("poisson", "kernels", "mic-cg", "pyamg-sa-cg", "gmres", "ic", "obstacles", "mesh-elasticity"):
         assert re.search(rf"^  {name}\b", out, flags=re.MULTILINE), name
 
 
