@@ -38,10 +38,8 @@ class Direct(Preconditioner):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 self.factor = splu(matrix, **options)
-        except (RuntimeError, Warning) as error:
-            raise np.linalg.LinAlgError(
-                f"A cannot be factored ({str(error).strip().splitlines()[0]}): it is singular to working precision"
-            ) from None
+        except (RuntimeError, Warning):  # SuperLU names only a line of its own source
+            raise np.linalg.LinAlgError("A cannot be factored: it is singular to working precision") from None
         except MemoryError:
             raise MemoryError(
                 f"the factors of this {self.shape[0]} x {self.shape[0]} matrix do not fit in memory"

@@ -80,6 +80,12 @@ class Watched(CSROperator):
         if self.watch is not None:
             self.watch(None)
 
+    def apply_dot(self, x, out):
+        result = super().apply_dot(x, out)
+        if self.watch is not None:
+            self.watch(None)
+        return result
+
 
 @pytest.mark.parametrize("preconditioned", [False, True], ids=["plain", "preconditioned"])
 @pytest.mark.parametrize("method", KRYLOV)
