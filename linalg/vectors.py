@@ -58,7 +58,7 @@ def numpy_dtype(x: Any) -> np.dtype[Any]:
 
 def to_numpy(x: Any) -> Any:
     """Return a numpy view of a CPU tensor, or a host copy of one that lives elsewhere."""
-    return x.detach().cpu().resolve_conj().numpy() if is_torch(x) else np.asarray(x)
+    return x.detach().cpu().resolve_conj().resolve_neg().numpy() if is_torch(x) else np.asarray(x)
 
 
 def copy_from_numpy(source: Any, out: Any) -> None:
@@ -120,7 +120,13 @@ def norm(x: Any) -> float:
     if is_torch(x):
         import torch
 
-        return float(torch.linalg.vector_norm(x).item())
+        plain = float(torch.linalg.vector_norm(x).item())
+        if 1e-15 < plain < 1e15 or x.numel() == 0:  # squares of float32 numbers leave their range soon after
+            return plain
+        largest = float(x.abs().max().item())
+        if largest == 0.0 or not np.isfinite(largest):
+            return largest if largest == 0.0 else float("nan")
+        return largest * float(torch.linalg.vector_norm(x / largest).item())
     squared = float(blas1.dot(x, x).real)
     # float32 sums of squares leave the range early; tiny and huge float64 vectors do so too
     if (1e-200 < squared < 1e200 and x.dtype.char in "dD") or 1e-30 < squared < 1e30:

@@ -76,7 +76,8 @@ def cg(
     Notes
     -----
     Per iteration: one product with A, one application of M, two inner products and three vector updates; four vectors
-    beside b (five with M). The error falls in the A-norm at least by the factor
+    beside b (five with M), and one more once the residual has risen, for the best iterate. The error falls in the
+    A-norm at least by the factor
     ``2 ((sqrt(k) - 1) / (sqrt(k) + 1))^j`` after j steps, k being the condition number of ``M A``.
 
     Examples
@@ -142,8 +143,9 @@ def _iterate(system: System) -> SolveResult:
         if curvature <= 0.0:
             outcome = Outcome.INDEFINITE_OPERATOR
             break
-        norm = float(np.sqrt(vectors.cg_step(rho / curvature, p, q, x, r)))
+        former, norm = norm, float(np.sqrt(vectors.cg_step(rho / curvature, p, q, x, r)))
         system.record(norm)
+        system.step_up(former, norm, rho / curvature, p, x)
         if system.report(x):
             outcome = Outcome.STOPPED_BY_CALLBACK
             break
@@ -214,8 +216,12 @@ def _iterate_transformed(system: System, form: Any) -> SolveResult:
 def finish_symmetric(system: System, x: Any, r: Any, outcome: Outcome) -> SolveResult:
     """Finish a method that needed symmetry, after asking why it failed where it should not have."""
     norm = system.residual_into(x, r)
-    puzzling = outcome in (Outcome.INDEFINITE_OPERATOR, Outcome.INDEFINITE_PRECONDITIONER, Outcome.BREAKDOWN)
+    puzzling = outcome in (
+        Outcome.INDEFINITE_OPERATOR, Outcome.INDEFINITE_PRECONDITIONER, Outcome.BREAKDOWN, Outcome.NONFINITE_OPERATOR,
+    )  # fmt: skip
     grown = outcome is Outcome.ITERATION_LIMIT and norm > system.initial_residual * system.scale
-    if norm > system.tolerance and (puzzling or grown):
+    if not norm <= system.tolerance and (puzzling or grown):
         outcome = system.explain(outcome, r)
+    if system.best is not None and not norm <= system.best_norm:
+        return system.finish(system.best, outcome)
     return system.finish(x, outcome, norm=norm)

@@ -62,7 +62,7 @@ def fcg(
     Notes
     -----
     Every step minimises the A-norm of the error over the new direction and those kept, so that norm never grows,
-    whatever M returns. Memory: ``2 keep + 4`` vectors beside b.
+    whatever M returns. Memory: ``2 keep + 4`` vectors beside b, and one more once the residual has risen.
 
     Examples
     --------
@@ -75,8 +75,6 @@ def fcg(
         "fcg", A, b, x0, rtol=rtol, atol=atol, maxiter=maxiter, M=M, callback=callback,
         needs_symmetric=True, needs_definite=True, flexible=True,
     )  # fmt: skip
-    if system.verdict is Outcome.INDEFINITE_PRECONDITIONER:
-        system.verdict = None  # any M will do
     if system.verdict is not None:
         return system.decided()
     with np.errstate(all="ignore"):
@@ -125,8 +123,9 @@ def _iterate(system: System, keep: int) -> SolveResult:
         window.append(slot)
         if len(window) > keep:
             window.pop(0)
-        norm = float(np.sqrt(vectors.cg_step(slope / curvature, p, q, x, r)))
+        former, norm = norm, float(np.sqrt(vectors.cg_step(slope / curvature, p, q, x, r)))
         system.record(norm)
+        system.step_up(former, norm, slope / curvature, p, x)
         if system.report(x):
             outcome = Outcome.STOPPED_BY_CALLBACK
             break

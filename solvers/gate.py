@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 
 from ..linalg import Operator, as_operator, vectors
 from .result import Outcome, SolveResult
@@ -22,6 +23,8 @@ __all__ = ["System", "check_count", "check_tolerance", "enter"]
 
 def check_tolerance(name: str, value: Any) -> float:
     """Return a tolerance as a float; ValueError unless it is a number >= 0."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
     if isinstance(value, (bool, np.bool_)) or not np.isscalar(value) or isinstance(value, (str, bytes, complex)):
         raise ValueError(f"{name} is {value!r}: wanted a number >= 0")
     result = float(value)
@@ -32,6 +35,8 @@ def check_tolerance(name: str, value: Any) -> float:
 
 def check_count(name: str, value: Any, least: int = 0) -> int:
     """Return a count as an int; raise unless it is a whole number >= `least`."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} is {value!r}: wanted a whole number >= {least}")
     if not np.isfinite(value) or int(value) != value or value < least:
@@ -42,7 +47,18 @@ def check_count(name: str, value: Any, least: int = 0) -> int:
 def _check_vector(name: str, value: Any, n: int, shape: tuple[int, int]) -> Any:
     """Return a one-dimensional array or tensor of n finite numbers."""
     torch_given = vectors.is_torch(value)
-    if not torch_given:
+    if torch_given:
+        kind = str(value.dtype).removeprefix("torch.")
+        if kind not in _TORCH_DTYPES or str(value.layout) != "torch.strided":
+            raise TypeError(
+                f"{name} is a {value.layout} tensor of {kind}: wanted a dense one of float or complex numbers"
+            )
+        value = value.detach().resolve_conj().resolve_neg()
+    else:
+        if issparse(value):
+            raise TypeError(f"{name} is sparse: wanted a dense vector (pass {name}.toarray().ravel())")
+        if isinstance(value, np.ma.MaskedArray):
+            raise TypeError(f"{name} is a masked array: fill it first ({name}.filled(0.0))")
         value = np.asarray(value)
         if value.dtype.kind not in "biufc":
             raise TypeError(f"{name} has dtype {value.dtype}: wanted numbers")
@@ -59,6 +75,9 @@ def _check_vector(name: str, value: Any, n: int, shape: tuple[int, int]) -> Any:
     return value
 
 
+_TORCH_DTYPES = ("float32", "float64", "complex64", "complex128", "int32", "int64", "int16", "int8", "uint8", "bool")
+
+
 class _Projected(Operator):
     """M between projections onto the range of a singular A, so that iterates do not drift along its null space."""
 
@@ -67,8 +86,11 @@ class _Projected(Operator):
         self.inner, self.owner = M, owner
 
     def _apply(self, x: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-        self.inner._apply(self.owner.project(x), out)
-        out[:] = self.owner.project(out)
+        inside = self._buffer("inside", x.shape[0], x.dtype)
+        inside[:] = x
+        self.owner.project_in_place(inside)
+        self.inner._apply(inside, out)
+        self.owner.project_in_place(out)
 
 
 class System:
@@ -81,6 +103,7 @@ class System:
         self.method, self.A, self.b, self.x, self.M = method, A, b, x, M
         self.tolerance, self.maxiter, self.callback = tolerance, maxiter, callback
         self.zero_guess, self._user_b = zero_guess, user_b
+        self.unit = 1.0  # power of two by which b and x are scaled inside, so that squared norms stay in range
         self.n = A.shape[0]
         self.b_norm = vectors.norm(b)
         self.scale = self.b_norm if self.b_norm > 0 else 1.0
@@ -92,6 +115,8 @@ class System:
         self.note = ""
         self.verdict: Outcome | None = None  # decided before the first iteration
         self.stopped = False
+        self.best: Any = None  # copy of the iterate with the smallest residual, once the residual has risen
+        self.best_norm = np.inf
         self._start = time.perf_counter()
 
     # --- inside the loop -------------------------------------------------------------------------------------------
@@ -144,11 +169,20 @@ class System:
         self.times.append(time.perf_counter() - self._start)
         self.products.append(self.matvecs)
 
+    def step_up(self, former: float, norm: float, alpha: Any, p: Any, x: Any) -> None:
+        """Keep the iterate before a step ``x <- x + alpha p`` that raised the residual, if it was the best so far."""
+        if norm > former and former < 0.9 * self.best_norm:
+            if self.best is None:
+                self.best = vectors.empty(self.n, x)
+            vectors.copy(x, self.best)
+            vectors.axpy(-alpha, p, self.best)
+            self.best_norm = former
+
     def report(self, x: Any) -> bool:
         """Call the user's callback with a copy of the iterate; True if it asks to stop."""
         if self.callback is None:
             return False
-        self.stopped = self.callback(x.clone() if vectors.is_torch(x) else x.copy()) is True
+        self.stopped = asks_to_stop(self.callback((x.clone() if vectors.is_torch(x) else x.copy()) / self.unit))
         return self.stopped
 
     def decided(self) -> SolveResult:
@@ -167,6 +201,11 @@ class System:
             norm = self.residual_into(x, vectors.empty(self.n, self.b)) if self.n else 0.0
         if not np.isfinite(norm) and outcome in (Outcome.CONVERGED, Outcome.ITERATION_LIMIT, Outcome.STAGNATION):
             outcome = Outcome.NONFINITE_OPERATOR
+        if self.unit != 1.0:
+            x = x / self.unit
+            if not np.isfinite(vectors.to_numpy(x)).all():
+                outcome, norm = Outcome.BREAKDOWN, float("inf")
+                self.note = "the solution leaves the range of this precision: rescale the system"
         if norm <= self.tolerance:
             outcome = Outcome.CONVERGED
         elif outcome is Outcome.CONVERGED:
@@ -230,6 +269,11 @@ class System:
         return outcome
 
 
+def asks_to_stop(answer: Any) -> bool:
+    """Whether a callback returned True (also a numpy one); anything else does not stop a solve."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+
 def enter(
     method: str,
     A: Any,
@@ -256,6 +300,8 @@ def enter(
     psolve = None
     if M is None and callable(getattr(A, "psolve", None)):  # SciPy's old way of handing over a preconditioner
         psolve = A.psolve
+    if isinstance(M, (str, bytes)):
+        raise TypeError(f"M is {M!r}: wanted a preconditioner object, such as ritzkit.solvers.precond.ic(A)")
     A = as_operator(A)
     if A.shape[0] != A.shape[1]:
         raise ValueError(f"A has shape {A.shape}: {method} needs a square matrix (least squares is another problem)")
@@ -317,8 +363,14 @@ def enter(
         zero_guess = not host.any()
         vectors.copy_from_numpy(host, x)
 
+    unit = _unit(b)
+    if unit != 1.0:
+        b, x = b * unit, x * unit
     system = System(method, A, b, x, M, 0.0, limit, callback, zero_guess, user_b)
-    system.tolerance = max(rtol * system.b_norm if system.b_norm else 0.0, atol)
+    system.unit = unit
+    system.tolerance = max(rtol * system.b_norm if system.b_norm else 0.0, atol * unit)
+    if isinstance(x0, str) and M is not None:
+        system.psolves += 1
     if system.b_norm == 0.0:
         system.x = vectors.zeros_like(b)
         system.zero_guess = True
@@ -328,11 +380,23 @@ def enter(
         system.verdict = Outcome.NOT_SYMMETRIC
     elif needs_definite and A.positive_definite is False:
         system.verdict = Outcome.INDEFINITE_OPERATOR
-    elif needs_definite and M is not None and M.positive_definite is False:
+    elif needs_definite and not flexible and M is not None and M.positive_definite is False:
         system.verdict = Outcome.INDEFINITE_PRECONDITIONER
     if A.nullspace is not None and system.verdict is None and not on_torch:
         _enter_singular(system)
     return system
+
+
+def _unit(b: Any) -> float:
+    """Power of two that brings b to the order of 1, where the squares of its entries would leave their range."""
+    if not b.shape[0]:
+        return 1.0
+    largest = float(b.abs().max().item()) if vectors.is_torch(b) else float(np.abs(b).max())
+    limit = 1e10 if vectors.numpy_dtype(b).char in "fF" else 1e100
+    if largest == 0.0 or 1.0 / limit < largest < limit:
+        return 1.0
+    most = 120 if vectors.numpy_dtype(b).char in "fF" else 1000
+    return float(2.0 ** -np.clip(np.floor(np.log2(largest)), -most, most))
 
 
 def _enter_singular(system: System) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..linalg import vectors
-from .gate import System, check_count, enter
+from .gate import System, asks_to_stop, check_count, enter
 from .result import Outcome, SolveResult
 
 __all__ = ["fgmres", "gmres"]
@@ -81,7 +81,7 @@ def gmres(
 
     Notes
     -----
-    ``restart + 4`` vectors; step j of a cycle costs one product with A, one application of M and 4 j n flops twice.
+    ``restart + 5`` vectors beside b; step j of a cycle costs one product with A, one application of M and 4 j n flops twice.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def fgmres(
 
     Notes
     -----
-    ``2 restart + 3`` vectors: beside the basis it keeps what M made of each basis vector.
+    ``2 restart + 5`` vectors beside b: beside the basis it keeps what M made of each basis vector.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def _iterate(system: System, m: int, callback_type: str | None, flexible: bool) 
     keep_images = flexible and system.M is not None
     basis = vectors.empty_basis(m + 1, r)
     images = vectors.empty_basis(m, r) if keep_images else None
-    z = vectors.empty(n, r)
+    z, kept = vectors.empty(n, r), vectors.empty(n, r)
     kind = vectors.numpy_dtype(r).kind
     small = np.complex128 if kind == "c" else np.float64
     problem = _Hessenberg(m, small)
@@ -264,10 +264,12 @@ def _iterate(system: System, m: int, callback_type: str | None, flexible: bool) 
             k = j + 1
             system.record(estimate)
             if callback_type in ("legacy", "pr_norm"):
-                system.stopped = system.callback(_preconditioned_norm(system, problem, basis, k, exhausted, z)) is True  # type: ignore[misc]
+                answer = system.callback(_preconditioned_norm(system, problem, basis, k, exhausted, z))  # type: ignore[misc]
+                system.stopped = asks_to_stop(answer)
             full = counts_steps and len(system.residuals) >= system.maxiter
             if estimate <= system.tolerance or exhausted or full or system.stopped:
                 break
+        vectors.copy(x, kept)
         y = problem.solve(k)
         if np.isfinite(y).all() and k:
             if images is not None:
@@ -281,6 +283,9 @@ def _iterate(system: System, m: int, callback_type: str | None, flexible: bool) 
                 vectors.block_axpy(basis, k, y, 1.0, x)
         before_cycle, norm = norm, system.residual_into(x, r)
         cycles += 1
+        if not norm <= (1.0 + 1e-8) * before_cycle:  # rounding, or an M that is not linear, spoiled the update
+            vectors.copy(kept, x)
+            norm = system.residual_into(x, r)
         if outcome is not Outcome.ITERATION_LIMIT:
             break
         if callback_type == "x":

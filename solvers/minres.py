@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from ..linalg import vectors
-from .cg import finish_symmetric
 from .gate import System, enter
 from .result import Outcome, SolveResult
 
@@ -62,7 +61,7 @@ def minres(
     callback : callable, optional
         Called after each iteration with a copy of the iterate; returning True stops the solve.
     check : bool
-        First test on random vectors that A and M are symmetric, and raise ValueError if not.
+        First test on random vectors that A is symmetric (unless it is declared) and that M is fixed; ValueError if not.
 
     Returns
     -------
@@ -70,7 +69,8 @@ def minres(
 
     Notes
     -----
-    Seven vectors beside b (nine with M); one product with A, one application of M per iteration.
+    Eight vectors beside b (nine with M), one more for an initial guess; one product with A and one application of M per
+    iteration.
 
     Examples
     --------
@@ -80,6 +80,11 @@ def minres(
     """
     if not np.isscalar(shift) or not np.isreal(shift) or not np.isfinite(shift):
         raise ValueError(f"shift is {shift!r}: wanted a finite real number")
+    if shift:
+        from ..linalg import IdentityOperator, as_operator
+
+        A = as_operator(A)
+        A = A - float(shift) * IdentityOperator(A.shape[0], A.dtype)  # a declared null space is not that of the sum
     system = enter(
         "minres", A, b, x0, rtol=rtol, atol=atol, maxiter=maxiter, M=M, callback=callback,
         default_maxiter=lambda n: 5 * n, needs_symmetric=True,
@@ -88,10 +93,6 @@ def minres(
         system.verdict = Outcome.INDEFINITE_PRECONDITIONER
     if check:
         _check_symmetry(system)
-    if shift:
-        from ..linalg import IdentityOperator
-
-        system.A = system.A - float(shift) * IdentityOperator(system.n, system.A.dtype)
     if system.verdict is not None:
         return system.decided()
     with np.errstate(all="ignore"):
@@ -117,11 +118,14 @@ def _iterate(system: System) -> SolveResult:
     y = vectors.empty(n, r2) if preconditioned else r2
     residual = vectors.empty(n, r2)
     checked = np.inf
-    least = max(1e-9, 10 * float(np.finfo(vectors.numpy_dtype(r2)).eps)) if not preconditioned else 0.0
+    guess = None if system.zero_guess else (x.clone() if vectors.is_torch(x) else x.copy())
+    candidate, candidate_norm, patience = None, np.inf, 0  # perhaps a least-squares solution of an inconsistent system
+    unit = 0.0  # size of the first entries, so that squares stay in range
+    least = max(1e-8, 10 * float(np.finfo(vectors.numpy_dtype(r2)).eps)) if not preconditioned else 0.0
     outcome = Outcome.ITERATION_LIMIT
     fresh = True
     precision = float(np.finfo(vectors.numpy_dtype(r2)).eps)
-    beta = cs = sn = dbar = epsln = phibar = oldb = size2 = largest = smallest = 0.0
+    beta = cs = sn = dbar = epsln = phibar = oldb = size2 = size = largest = smallest = 0.0
     for _ in range(system.maxiter):
         if fresh:  # start, or restart from a true residual in r2
             if preconditioned:
@@ -141,9 +145,9 @@ def _iterate(system: System) -> SolveResult:
                 vectors.scale(0.0, vector)
             fresh = False
         vectors.axpby(1.0 / beta, y, 0.0, v)
-
         system.product(v, scratch)
-        if oldb:
+        first = not oldb
+        if not first:
             vectors.axpy(-beta / oldb, r1, scratch)
         alpha = float(np.real(vectors.dot(v, scratch)))
         vectors.axpy(-alpha / beta, r2, scratch)
@@ -155,13 +159,14 @@ def _iterate(system: System) -> SolveResult:
         beta2 = float(np.real(vectors.dot(r2, y)))
         if not (np.isfinite(beta2) and np.isfinite(alpha)):
             finite = np.isfinite(alpha) and np.isfinite(vectors.norm(r2))
-            outcome = Outcome.NONFINITE_PRECONDITIONER if finite else Outcome.NONFINITE_OPERATOR
+            outcome = Outcome.NONFINITE_PRECONDITIONER if finite and preconditioned else Outcome.NONFINITE_OPERATOR
             break
         if beta2 < 0.0:
             outcome = Outcome.INDEFINITE_PRECONDITIONER
             break
         oldb, beta = beta, float(np.sqrt(beta2))
-        size2 += alpha * alpha + oldb * oldb + beta * beta
+        unit = unit or (abs(alpha) + beta) or 1.0
+        size2 += (alpha / unit) ** 2 + (0.0 if first else oldb / unit) ** 2 + (beta / unit) ** 2
 
         old_epsln = epsln
         delta = cs * dbar + sn * alpha
@@ -170,16 +175,22 @@ def _iterate(system: System) -> SolveResult:
         dbar = -cs * beta
         gamma = float(np.hypot(gbar, beta))
         largest, smallest = max(largest, gamma), min(smallest, gamma)
-        spent = np.hypot(gbar, dbar) <= least * np.sqrt(size2)  # norm(A r) over norm(A) norm(r), before this step
-        if spent or smallest <= 10 * precision * largest:  # or the next direction would be noise
+        size = unit * float(np.sqrt(size2))  # estimates the norm of A from below
+        waiting = candidate is not None or len(system.residuals) < patience
+        if not waiting and np.hypot(gbar, dbar) <= least * size:  # norm(A r) over norm(A) norm(r), before this step
+            true = system.residual_into(x, scratch)
+            patience = len(system.residuals) + 50
+            if _least_squares(system, scratch, true, size) is Outcome.INCONSISTENT:
+                candidate, candidate_norm = (x.clone() if vectors.is_torch(x) else x.copy()), true
+        if gamma == 0.0 or smallest <= 10 * precision * largest:  # the next direction would be noise
             norm = system.residual_into(x, residual)
-            outcome = _least_squares(system, x, residual, norm, np.sqrt(size2))
+            outcome = _least_squares(system, residual, norm, size)
             if outcome is Outcome.STAGNATION and norm <= 0.5 * checked:
                 outcome, fresh, checked = Outcome.ITERATION_LIMIT, True, norm
                 vectors.copy(residual, r2)
                 y = y if preconditioned else r2
                 continue
-            return system.finish(x, outcome, norm=norm)
+            break
         cs, sn = gbar / gamma, beta / gamma
         phi = cs * phibar
         phibar = sn * phibar
@@ -200,14 +211,19 @@ def _iterate(system: System) -> SolveResult:
         if system.report(x):
             outcome = Outcome.STOPPED_BY_CALLBACK
             break
+        if candidate is not None and len(system.residuals) >= patience:
+            if norm > 0.5 * candidate_norm:
+                outcome = Outcome.INCONSISTENT
+                break
+            candidate = None  # it did go on falling
         if norm <= system.tolerance or beta == 0.0:
             true = system.residual_into(x, residual)
             if true <= system.tolerance:
                 return system.finish(x, Outcome.CONVERGED, norm=true)
             if beta == 0.0:
-                outcome = _least_squares(system, x, residual, true, np.sqrt(size2))
+                outcome = _least_squares(system, residual, true, size)
                 if outcome is Outcome.INCONSISTENT:
-                    return system.finish(x, outcome, norm=true)
+                    break
                 outcome = Outcome.ITERATION_LIMIT
             if true > 0.5 * checked:
                 outcome = Outcome.STAGNATION
@@ -217,10 +233,19 @@ def _iterate(system: System) -> SolveResult:
             if not preconditioned:
                 y = r2
             fresh = True
-    return finish_symmetric(system, x, residual, outcome)
+    final = system.residual_into(x, residual)
+    if candidate is not None and not final <= candidate_norm:
+        outcome, x, final = Outcome.INCONSISTENT, candidate, candidate_norm
+    if not final <= system.initial_residual * system.scale:
+        outcome = system.explain(outcome, residual) if outcome is not Outcome.INCONSISTENT else outcome
+        x = vectors.zeros_like(x) if guess is None else guess
+        final = system.initial_residual * system.scale
+    elif outcome in (Outcome.INDEFINITE_PRECONDITIONER, Outcome.BREAKDOWN):
+        outcome = system.explain(outcome, residual)
+    return system.finish(x, outcome, norm=final)
 
 
-def _least_squares(system: System, x: Any, r: Any, norm: float, size: float) -> Outcome:
+def _least_squares(system: System, r: Any, norm: float, size: float) -> Outcome:
     """Tell a least-squares solution (A r = 0, r not) from a drifted recurrence; `size` estimates the norm of A."""
     image = vectors.empty(system.n, r)
     system.product(r, image)

@@ -7,6 +7,7 @@ of the result lists the attempts that came before the one that is returned.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -147,7 +148,8 @@ def solve(
     Returns
     -------
     SolveResult
-        ``note`` lists the attempts made before this one.
+        ``note`` lists the attempts made before this one; seconds, products and applications of M are those of all
+        attempts together.
 
     Raises
     ------
@@ -189,18 +191,21 @@ def solve(
     operator = _with_facts(checked.A)
     if checked.verdict is not None or checked.n == 0:
         return checked.finish(checked.x, checked.verdict or Outcome.CONVERGED, norm=None if checked.verdict else 0.0)
-    setup = 0.0
+    spent: dict[str, Any] = {"setup_seconds": 0.0, "solve_seconds": 0.0, "matvecs": 0, "psolves": 0}
     best: SolveResult | None = None
     history: list[str] = []
-    for name, attempt in _attempts(operator, M, maxiter, callback):
+    for name, make, run in _attempts(operator, M, maxiter, callback):
+        start = time.perf_counter()
         try:
-            result = attempt(b, x0, rtol, atol)
+            preconditioner = make()
         except (np.linalg.LinAlgError, TypeError, ValueError, MemoryError) as error:
-            if M is not None:
-                raise
             history.append(f"{name}: {error}")
+            spent["setup_seconds"] += time.perf_counter() - start
             continue
-        setup += result.setup_seconds
+        result = run(b, x0, rtol, atol, preconditioner)
+        for field in spent:
+            spent[field] += getattr(result, field)
+        result = _replace(result, **spent)
         if result.success or result.outcome is Outcome.STOPPED_BY_CALLBACK:
             return _replace(result, note="; ".join([*history, result.note] if result.note else history))
         said = f", {result.note}" if result.note else ""
@@ -209,8 +214,9 @@ def solve(
             best = result
     if best is None:
         checked.note = "; ".join(history)
-        return checked.finish(checked.x, Outcome.SINGULAR)
-    return _replace(best, note="; ".join(history))
+        singular = any("singular" in line for line in history)
+        return checked.finish(checked.x, Outcome.SINGULAR if singular else Outcome.BREAKDOWN)
+    return _replace(best, note="; ".join(history), **spent)
 
 
 def _with_facts(A: Operator) -> Operator:
@@ -224,12 +230,13 @@ def _with_facts(A: Operator) -> Operator:
     return A
 
 
-Attempt = Callable[[Any, Any, float, float], SolveResult]
+Make = Callable[[], Any]
+Run = Callable[[Any, Any, float, float, Any], SolveResult]
 
 
 def _attempts(
     A: Operator, M: Any, maxiter: int | None, callback: Callable[[Any], Any] | None
-) -> Iterator[tuple[str, Attempt]]:
+) -> Iterator[tuple[str, Make, Run]]:
     n = A.shape[0]
     matrix = None
     with contextlib.suppress(TypeError):
@@ -239,20 +246,20 @@ def _attempts(
     except TypeError:
         diagonal = None
 
-    def run(method: Callable[..., SolveResult], make: Callable[[], Any], limit: int, **options: Any) -> Attempt:
-        def attempt(b: Any, x0: Any, rtol: float, atol: float) -> SolveResult:
+    def run(method: Callable[..., SolveResult], make: Make, limit: int, **options: Any) -> tuple[Make, Run]:
+        def attempt(b: Any, x0: Any, rtol: float, atol: float, preconditioner: Any) -> SolveResult:
             most = limit if maxiter is None else maxiter
-            return method(A, b, x0, rtol=rtol, atol=atol, maxiter=most, M=make(), callback=callback, **options)
+            return method(A, b, x0, rtol=rtol, atol=atol, maxiter=most, M=preconditioner, callback=callback, **options)
 
-        return attempt
+        return make, attempt
 
     small = matrix is not None and n <= SMALL and M is None and A.nullspace is None
     if small:
-        yield "direct", run(direct, lambda: None, 3)
+        yield "direct", *run(direct, lambda: None, 3)
     if M is not None:  # the caller's preconditioner: one attempt with the method that fits
         given = as_operator(M)
         if A.symmetric and A.positive_definite is not False:
-            yield ("cg with M" if given.fixed else "fcg with M"), run(cg if given.fixed else fcg, lambda: M, 10 * n)
+            yield ("cg with M" if given.fixed else "fcg with M"), *run(cg if given.fixed else fcg, lambda: M, 10 * n)
         else:
             extra = {"callback_type": "x"} if callback is not None and given.fixed else {}
             yield (
@@ -266,28 +273,28 @@ def _attempts(
             off = matrix.data[matrix.indices != np.repeat(np.arange(n), np.diff(matrix.indptr))]
             m_matrix = off.dtype.kind != "c" and bool((off <= 0).all())
             if m_matrix:
-                yield "cg with smoothed aggregation", run(cg, lambda: precond.amg(A), 300)
+                yield "cg with smoothed aggregation", *run(cg, lambda: precond.amg(A), 300)
             else:
-                yield "cg with incomplete Cholesky", run(cg, lambda: precond.ic(A, level=1, alpha=0.5), 2000)
+                yield "cg with incomplete Cholesky", *run(cg, lambda: precond.ic(A, level=1, alpha=0.5), 2000)
         else:
             scaling = (lambda: precond.jacobi(A)) if positive else (lambda: None)
-            yield "cg", run(cg, scaling, 10 * n)
+            yield "cg", *run(cg, scaling, 10 * n)
     elif A.symmetric and matrix is None:
-        yield "minres", run(minres, lambda: None, 5 * n)
+        yield "minres", *run(minres, lambda: None, 5 * n)
     if not A.symmetric:
         extra = {"callback_type": "x"} if callback is not None else {}
         if matrix is not None:
-            yield "gmres with ILU(0)", run(gmres, lambda: precond.ilu(A), 10, restart=50, **extra)
-            yield "gmres with ILU(2)", run(gmres, lambda: precond.ilu(A, level=2), 6, restart=50, **extra)
+            yield "gmres with ILU(0)", *run(gmres, lambda: precond.ilu(A), 10, restart=50, **extra)
+            yield "gmres with ILU(2)", *run(gmres, lambda: precond.ilu(A, level=2), 6, restart=50, **extra)
         else:
-            yield "gmres", run(gmres, lambda: None, max(100, n // 10), restart=50, **extra)
+            yield "gmres", *run(gmres, lambda: None, max(100, n // 10), restart=50, **extra)
     if matrix is not None and not small and n <= DIRECT_LIMIT and A.nullspace is None:
-        yield "direct", run(direct, lambda: None, 3)
+        yield "direct", *run(direct, lambda: None, 3)
     if A.symmetric and matrix is not None:  # also where the factorisation met a singular matrix
-        yield "minres", run(minres, lambda: _absolute_diagonal(diagonal, A), 5 * n)
+        yield "minres", *run(minres, lambda: _absolute_diagonal(diagonal, A), 5 * n)
     elif matrix is not None:
         extra = {"callback_type": "x"} if callback is not None else {}
-        yield "gmres", run(gmres, lambda: None, 20, restart=min(n, 100), **extra)
+        yield "gmres", *run(gmres, lambda: None, 20, restart=min(n, 100), **extra)
 
 
 def _absolute_diagonal(diagonal: Any, A: Operator) -> Any:

@@ -67,11 +67,12 @@ def _check_omega(omega: Any, most: float, name: str) -> float:
 
 def _run(name: str, A: Any, b: Any, x0: Any, omega: float, step: Any, **options: Any) -> SolveResult:
     operator = as_operator(A)
+    operator = getattr(operator, "host", operator)  # sweeps run in host memory, also for tensors
     system = enter(name, operator, b, x0, M=None, **options)
     if system.verdict is not None:
         return system.decided()
     if vectors.is_torch(system.b):
-        raise TypeError(f"{name} works on numpy arrays: pass b as an array (b.numpy())")
+        raise TypeError(f"{name} works in host memory: pass b as an array or a CPU tensor")
     if system.n == 0:
         return system.finish(system.x, Outcome.CONVERGED, norm=0.0)
     relaxation = Relaxation(_entries(operator, name), omega)
@@ -104,9 +105,10 @@ def _iterate(system: System, relaxation: Relaxation, step: Any) -> SolveResult:
         if not np.isfinite(norm):
             outcome = Outcome.DIVERGED if np.isfinite(former) and former > start else Outcome.NONFINITE_OPERATOR
             break
+        stopped = system.report(x)
         if norm <= system.tolerance:
             return system.finish(x, Outcome.CONVERGED, norm=norm)
-        if system.report(x):
+        if stopped:
             outcome = Outcome.STOPPED_BY_CALLBACK
             break
         if norm > 1e6 * max(start, system.scale):

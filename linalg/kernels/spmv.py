@@ -66,6 +66,17 @@ def csr_matvec_dot(starts, indptr, indices, data, x, y):
 
 
 @njit(cache=True)
+def project_out(indptr, indices, data, x):
+    """X <- x - N N^H x for orthonormal sparse columns N, one after the other."""
+    for j in range(indptr.shape[0] - 1):
+        c = np.conj(data[:1]).sum() * x[0] * 0
+        for k in range(indptr[j], indptr[j + 1]):
+            c += np.conj(data[k]) * x[indices[k]]
+        for k in range(indptr[j], indptr[j + 1]):
+            x[indices[k]] -= c * data[k]
+
+
+@njit(cache=True)
 def _matmat_rows(first, last, indptr, indices, data, x, y):
     columns = x.shape[1]
     for i in range(first, last):

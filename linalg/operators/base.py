@@ -18,6 +18,8 @@ from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import LinearOperator
 
 from .. import vectors
+from ..kernels.spmv import project_out
+from .buffers import Buffers
 from .grid import Grid
 
 __all__ = ["Operator"]
@@ -77,7 +79,7 @@ class Operator(LinearOperator):
         self.fixed = fixed
         self.nullspace = nullspace
         self.grid = grid
-        self._buffers: dict[Any, Any] = {}
+        self._buffers = Buffers()
 
     # --- products -------------------------------------------------------------------------------------------------
 
@@ -120,22 +122,19 @@ class Operator(LinearOperator):
             if tuple(x.shape) != (self.shape[1],):
                 raise ValueError(f"x has shape {tuple(x.shape)}: wanted ({self.shape[1]},)")
             out = vectors.empty(self.shape[0], x, np.result_type(self.dtype, vectors.numpy_dtype(x)))
-            self.apply(x.contiguous(), out)
+            self.apply(x.detach().resolve_conj().resolve_neg().contiguous(), out)
             return out
         return super().matvec(x)
 
     def _matvec(self, x: Array) -> Array:
         x = np.ascontiguousarray(np.asarray(x).reshape(-1))
-        if x.dtype.char not in "fdFD":
-            x = x.astype(np.float64)
+        x = _native(x)
         out = np.empty(self.shape[0], dtype=np.result_type(self.dtype, x.dtype))
         self._apply(x, out)
         return out
 
     def _matmat(self, x: Array) -> Array:
-        x = np.ascontiguousarray(x)
-        if x.dtype.char not in "fdFD":
-            x = x.astype(np.float64)
+        x = _native(np.ascontiguousarray(x))
         out = np.empty((self.shape[0], x.shape[1]), dtype=np.result_type(self.dtype, x.dtype))
         self._apply_block(x, out)
         return out
@@ -177,9 +176,14 @@ class Operator(LinearOperator):
 
     def project(self, x: Array) -> Array:
         """Remove from `x` its component in the declared null space; returns a new vector."""
-        if self.nullspace is None:
-            return np.array(x)
-        return cast(Array, x - self.nullspace @ (self.nullspace.conj().T @ x))
+        x = np.array(x, dtype=np.result_type(x, np.float32))
+        self.project_in_place(x)
+        return x
+
+    def project_in_place(self, x: Array) -> None:
+        """Remove from `x`, without allocating, its component in the declared null space."""
+        if self.nullspace is not None:
+            project_out(self.nullspace.indptr, self.nullspace.indices, self.nullspace.data, x)
 
     def facts(self) -> dict[str, bool | None]:
         """Return the declared facts by name."""
@@ -212,6 +216,12 @@ class Operator(LinearOperator):
         from .convert import as_operator
 
         return SumOperator([self, ScaledOperator(as_operator(other), -1.0)])
+
+    def __rsub__(self, other: Any) -> Operator:
+        from .compose import ScaledOperator, SumOperator
+        from .convert import as_operator
+
+        return SumOperator([as_operator(other), ScaledOperator(self, -1.0)])
 
     def __neg__(self) -> Operator:
         return self * -1.0
@@ -251,8 +261,19 @@ class Operator(LinearOperator):
             raise ValueError("a number on the right of @: use * for scaling")
         return self.dot(other)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the scratch vectors out of copies and pickles."""
+        return {**self.__dict__, "_buffers": Buffers()}
+
     def __repr__(self) -> str:
         facts = [name for name in ("symmetric", "positive_definite") if getattr(self, name)]
         facts += [] if self.fixed else ["not fixed"]
         said = f": {', '.join(facts)}" if facts else ""
         return f"<{self.shape[0]}x{self.shape[1]} {type(self).__name__} of {self.dtype}{said}>"
+
+
+def _native(x: Array) -> Array:
+    """Return `x` in one of the four types that kernels are compiled for, in the byte order of the machine."""
+    if x.dtype.char not in "fdFD":
+        return x.astype(np.float64)
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))

@@ -54,7 +54,7 @@ class AdjointOperator(Operator):
     def __init__(self, inner: Operator) -> None:
         super().__init__(
             inner.dtype, inner.shape[::-1], symmetric=inner.symmetric, positive_definite=inner.positive_definite,
-            fixed=inner.fixed, grid=inner.grid,
+            fixed=inner.fixed, nullspace=inner.nullspace if inner.symmetric else None, grid=inner.grid,
         )  # fmt: skip
         self.inner = inner
 
@@ -83,9 +83,10 @@ class TransposeOperator(Operator):
     """Transpose: conjugate, adjoint, conjugate."""
 
     def __init__(self, inner: Operator) -> None:
+        null = inner.nullspace.conj() if inner.symmetric and inner.nullspace is not None else None
         super().__init__(
             inner.dtype, inner.shape[::-1], symmetric=inner.symmetric, positive_definite=inner.positive_definite,
-            fixed=inner.fixed, grid=inner.grid,
+            fixed=inner.fixed, nullspace=null, grid=inner.grid,
         )  # fmt: skip
         self.inner = inner
 
@@ -256,7 +257,7 @@ class CongruenceOperator(Operator):
         if self.A.shape != (self.P.shape[0], self.P.shape[0]):
             raise ValueError(f"A has shape {self.A.shape} and P {self.P.shape}: wanted (n, n) and (n, k)")
         k = self.P.shape[1]
-        definite = self.A.positive_definite if full_rank and self.A.nullspace is None else None
+        definite = True if full_rank and self.A.positive_definite and self.A.nullspace is None else None
         super().__init__(
             np.result_type(self.A.dtype, self.P.dtype), (k, k),
             symmetric=True if self.A.symmetric else None, positive_definite=definite,

@@ -56,6 +56,8 @@ def as_operator(A: Any, *, symmetric: bool | None = None, positive_definite: boo
         from .torch import TorchOperator
 
         return TorchOperator(A, **facts)
+    if isinstance(A, np.ma.MaskedArray):
+        raise TypeError("A is a masked array: fill it (A.filled(0.0)) or complete it first")
     if isinstance(A, np.ndarray):
         return DenseOperator(A, **facts)
     if callable(getattr(A, "matvec", None)) and hasattr(A, "shape"):
@@ -88,5 +90,4 @@ def _declare(A: Operator, symmetric: bool | None, positive_definite: bool | None
 
     result = copy.copy(A)
     result.symmetric, result.positive_definite = new_symmetric, new_definite
-    result._buffers = {}
     return result

@@ -40,6 +40,7 @@ def canonical_csr(matrix: Any) -> csr_array:
         if result.dtype.kind not in "biufc":
             raise TypeError(f"A has dtype {result.dtype}: wanted numbers (float, complex or integer)")
         result = result.astype(wanted)
+    _check_indices(result)
     # SciPy caches its answers on the object, and another copy may have been edited since: look at the indices themselves
     result.has_canonical_format = bool(_canonical(result))
     if not result.has_canonical_format:
@@ -52,6 +53,15 @@ def canonical_csr(matrix: Any) -> csr_array:
             (result.data, result.indices.astype(np.int32), result.indptr.astype(np.int32)), shape=result.shape
         )
     return result
+
+
+def _check_indices(matrix: csr_array) -> None:
+    """Refuse indices that would read outside the arrays: compiled kernels do not look."""
+    indptr, indices = matrix.indptr, matrix.indices
+    if indptr[0] != 0 or indptr[-1] > indices.size or indices.size != matrix.data.size or (np.diff(indptr) < 0).any():
+        raise ValueError("A has row pointers (indptr) that do not fit its entries: build the sparse array again")
+    if indices.size and (indices.min() < 0 or indices.max() >= matrix.shape[1]):
+        raise ValueError(f"A holds a column index outside 0 to {matrix.shape[1] - 1}: build the sparse array again")
 
 
 def _canonical(matrix: csr_array) -> bool:
@@ -144,7 +154,8 @@ class CSROperator(Operator):
 
     def apply_dot(self, x: Any, out: Any) -> Any:
         """Write ``A x`` into `out` and return ``x^H A x``, in one pass."""
-        if not isinstance(x, np.ndarray) or self.shape[0] != self.shape[1]:
+        overridden = type(self)._apply is not CSROperator._apply
+        if overridden or not isinstance(x, np.ndarray) or self.shape[0] != self.shape[1]:
             return super().apply_dot(x, out)
         return spmv.csr_matvec_dot(self._starts, self._indptr, self._indices, self.matrix.data, x, out)
 
@@ -166,13 +177,22 @@ class CSROperator(Operator):
         if self.symmetric:
             return self
         if self._conjugate_transpose is None:
-            self._conjugate_transpose = CSROperator(self.matrix.conj().T, symmetric=self.symmetric)
+            self._conjugate_transpose = CSROperator(
+                self.matrix.conj().T, symmetric=self.symmetric, positive_definite=self.positive_definite
+            )
         return self._conjugate_transpose
 
     def _transpose(self) -> Operator:
         if self.dtype.kind != "c":
             return self._adjoint()
-        return CSROperator(self.matrix.T, symmetric=self.symmetric, positive_definite=self.positive_definite)
+        null = self.nullspace.conj() if self.symmetric and self.nullspace is not None else None
+        return CSROperator(
+            self.matrix.T,
+            symmetric=self.symmetric,
+            positive_definite=self.positive_definite,
+            nullspace=null,
+            grid=self.grid,
+        )
 
     def diagonal(self) -> Array:
         """Return the main diagonal."""
@@ -209,7 +229,9 @@ class DenseOperator(Operator):
         out[:] = self.array @ x
 
     def _adjoint(self) -> Operator:
-        return self if self.symmetric else DenseOperator(self.array.conj().T, symmetric=self.symmetric)
+        if self.symmetric:
+            return self
+        return DenseOperator(self.array.conj().T, symmetric=self.symmetric, positive_definite=self.positive_definite)
 
     def _transpose(self) -> Operator:
         if self.symmetric and self.dtype.kind != "c":
@@ -303,7 +325,10 @@ class ForeignOperator(Operator):
         )
 
     def _apply(self, x: Array, out: Array) -> None:
-        y = np.asarray(self.inner.matvec(x))
+        y = self.inner.matvec(x)
+        if y is None:
+            raise TypeError(f"matvec of {type(self.inner).__name__} returned None: it must return the product")
+        y = np.asarray(y)
         if y.shape != out.shape:
             y = y.reshape(-1)
             if y.shape != out.shape:
@@ -316,16 +341,22 @@ class ForeignOperator(Operator):
     def _adjoint(self) -> Operator:
         if self.symmetric:
             return self
+        facts: dict[str, Any] = {"symmetric": self.symmetric, "positive_definite": self.positive_definite}
+        result: Operator | None = None
         if isinstance(self.inner, LinearOperator):
-            return ForeignOperator(self.inner.H, symmetric=self.symmetric)
-        if hasattr(self.inner, "rmatvec"):
+            result = ForeignOperator(self.inner.H, **facts)
+        elif hasattr(self.inner, "rmatvec"):
             inner = self.inner
-            return ForeignOperator(
+            result = ForeignOperator(
                 LinearOperator(
                     (self.shape[1], self.shape[0]), matvec=inner.rmatvec, rmatvec=inner.matvec, dtype=self.dtype
-                )
+                ),
+                **facts,
             )
-        return super()._adjoint()
+        if result is None:
+            return super()._adjoint()
+        result.fixed, result.grid = self.fixed, self.grid
+        return result
 
     def diagonal(self) -> Array:
         """Return the main diagonal, where the wrapped object states it."""

@@ -132,7 +132,7 @@ class StencilOperator(Operator):
             if not np.isfinite(faces).all() or (faces < 0).any():
                 raise ValueError(f"conductances of axis {axis} must be finite and nowhere negative")
         self.shift = _check_shift(shift, grid)
-        self._couplings, diagonal = self._split(grid)
+        self._couplings, diagonal, self._held = self._split(grid)
         self._diagonal = diagonal
         nonnegative = not np.iscomplexobj(self.shift) and bool(np.all(np.asarray(self.shift).real >= 0))
         hermitian = not np.any(np.asarray(self.shift).imag)
@@ -160,10 +160,10 @@ class StencilOperator(Operator):
 
     # --- set-up ---------------------------------------------------------------------------------------------------
 
-    def _split(self, grid: Grid) -> tuple[tuple[Array, ...], Array]:
-        """Separate the faces that couple two unknowns from the diagonal, both over the whole box."""
+    def _split(self, grid: Grid) -> tuple[tuple[Array, ...], Array, Array]:
+        """Separate the faces that couple two unknowns from the diagonal; say which cells have a face that holds a value."""
         interior = grid.interior
-        diagonal = np.zeros(grid.shape)
+        diagonal, anchored = np.zeros(grid.shape), np.zeros(grid.shape, bool)
         couplings = []
         held = np.zeros(grid.shape, bool) if grid.cells is None else grid.cells == Cell.DIRICHLET
         for axis, faces in enumerate(self.conductances):
@@ -190,13 +190,14 @@ class StencilOperator(Operator):
                 joined = np.where(interior[first] & interior[last], faces[first], 0.0)
                 coupling[first] = coupling[last] = joined
             couplings.append(coupling)
+            anchored |= ((faces[low] > 0) & (coupling[low] == 0)) | ((faces[high] > 0) & (coupling[high] == 0))
         if grid.positions is None:
             diagonal = diagonal + np.broadcast_to(self.shift, (grid.size,)).reshape(grid.shape)
         else:
             kept = diagonal.ravel()[grid.positions] + self.shift
             diagonal = np.zeros(grid.shape, dtype=kept.dtype)
             diagonal.ravel()[grid.positions] = kept
-        return tuple(couplings), diagonal
+        return tuple(couplings), diagonal, grid.restrict(anchored)
 
     def _find_nullspace(self) -> csc_array | None:
         grid = cast(Grid, self.grid)
@@ -208,9 +209,7 @@ class StencilOperator(Operator):
                 return None
             return csc_array(np.full((grid.size, 1), 1.0 / np.sqrt(grid.size)))
         matrix = self.tocsr()
-        anchored = np.asarray(np.broadcast_to(self.shift, (grid.size,))) > 0
-        gap = matrix.diagonal() - np.asarray(abs(matrix).sum(axis=1)).ravel() + np.abs(matrix.diagonal())
-        anchored |= gap > 1e-12 * np.abs(matrix.diagonal())
+        anchored = self._held | (np.asarray(np.broadcast_to(self.shift, (grid.size,))) > 0)
         if anchored.all():
             return None
         count, labels = connected_components(matrix, directed=False)

@@ -59,7 +59,12 @@ class TorchOperator(Operator):
     def __init__(self, tensor: Any, *, symmetric: bool | None = None, positive_definite: bool | None = None) -> None:
         if tensor.ndim != 2:
             raise ValueError(f"A has {tensor.ndim} axes: wanted a matrix (two axes)")
-        tensor = tensor.detach()
+        tensor = tensor.detach().resolve_conj().resolve_neg()
+        if tensor.layout not in (_torch().strided, _torch().sparse_csr, _torch().sparse_coo):
+            try:
+                tensor = tensor.to_sparse_csr()
+            except RuntimeError:  # torch cannot go straight from every blocked layout
+                tensor = tensor.to_dense()
         if not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
             tensor = tensor.to(_torch().float64)
         if str(tensor.dtype) not in ("torch.float32", "torch.float64", "torch.complex64", "torch.complex128"):

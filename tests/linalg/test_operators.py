@@ -291,3 +291,62 @@ def test_repr_names_the_facts():
     assert "3x3" in text
     assert "positive_definite" in text
     assert isinstance(as_operator(np.eye(2)), Operator)
+
+
+def singular_hermitian():
+    Z = sp.csr_array(np.array([[1, -1j], [1j, 1]]))
+    null = sp.csc_array(np.linalg.eigh(Z.toarray())[1][:, :1])
+    return CSROperator(Z, positive_definite=True, nullspace=null)
+
+
+def test_a_null_space_travels_with_transpose_and_scaling():
+    A = singular_hermitian()
+    for B in (A.T, A.H, 2 * A, A.T.T):
+        np.testing.assert_allclose(B.tocsr() @ B.nullspace.toarray(), 0, atol=1e-14)
+    assert (A.T + A.T).positive_definite is None
+
+
+def test_facts_that_a_null_space_forbids():
+    A = singular_hermitian()
+    assert KroneckerOperator(A, np.eye(2)).positive_definite is None
+    assert KroneckerOperator(A, as_operator(np.eye(2), positive_definite=True)).positive_definite is None
+    assert CongruenceOperator(A, np.eye(2), full_rank=True).positive_definite is None
+    assert LowRankUpdate(A, np.ones((2, 1))).positive_definite is None
+
+
+def test_indefiniteness_does_not_pass_through_a_congruence():
+    A = as_operator(np.diag([1.0, -1.0]), symmetric=True, positive_definite=False)
+    assert CongruenceOperator(A, np.eye(2)[:, :1], full_rank=True).positive_definite is None
+
+
+def test_what_is_not_fixed_stays_so():
+    A = as_operator(sla.aslinearoperator(np.eye(3)))
+    A.fixed = False
+    for B in (A + np.eye(3), 2 * A, A.H, A.T, A @ np.eye(3).view(), CongruenceOperator(A, np.eye(3))):
+        assert not as_operator(B).fixed if not isinstance(B, np.ndarray) else True
+    assert not (A + as_operator(np.eye(3))).fixed
+    assert not A.H.fixed
+
+
+def test_the_grid_survives_sums_and_scaling():
+    A = StencilOperator.from_coefficient(Grid((3, 3)))
+    assert (A + IdentityOperator(9)).grid is A.grid
+    assert (2 * A).grid is A.grid
+    assert A.T.grid is A.grid
+
+
+def test_a_subclass_that_changes_the_product_changes_the_fused_one():
+    class Shifted(CSROperator):
+        def _apply(self, x, out):
+            super()._apply(x, out)
+            out += x
+
+    A = Shifted(sp.csr_array(np.diag([1.0, 2.0])))
+    out = np.empty(2)
+    assert A.apply_dot(np.ones(2), out) == 5.0
+    np.testing.assert_array_equal(out, [2.0, 3.0])
+
+
+def test_array_minus_operator():
+    A = as_operator(np.diag([1.0, 2.0]))
+    np.testing.assert_array_equal((np.eye(2) - A) @ np.ones(2), [0.0, -1.0])
