@@ -28,11 +28,13 @@ The format is JSON Lines, https://jsonlines.org.
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 import json
 import math
 import os
 import platform
+import zlib
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -198,7 +200,7 @@ def read(path: str | os.PathLike[str]) -> list[Record]:
     Parameters
     ----------
     path : path
-        The file, or a folder that holds ``records.jsonl``.
+        The file (also compressed, ``.jsonl.gz``), or a folder that holds one.
 
     Raises
     ------
@@ -207,11 +209,16 @@ def read(path: str | os.PathLike[str]) -> list[Record]:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / "records.jsonl"
+        plain = path / "records.jsonl"
+        path = plain if plain.exists() or not (path / "records.jsonl.gz").exists() else path / "records.jsonl.gz"
     try:
         content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
     except FileNotFoundError:
         raise UserError(f"no records at {path}: give the file that `ritzkit bench` wrote") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise UserError(f"{path} is not a whole gzip file: compress the records again") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     lines = content.split(b"\n")

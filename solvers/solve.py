@@ -259,13 +259,12 @@ def _attempts(
     if M is not None:  # the caller's preconditioner: one attempt with the method that fits
         given = as_operator(M)
         if A.symmetric and A.positive_definite is not False:
-            yield ("cg with M" if given.fixed else "fcg with M"), *run(cg if given.fixed else fcg, lambda: M, 10 * n)
+            name = "cg with M" if given.fixed else "fcg with M"
+            yield name, *run(cg if given.fixed else fcg, lambda: M, 10 * n)
         else:
             extra = {"callback_type": "x"} if callback is not None and given.fixed else {}
-            yield (
-                "gmres with M",
-                run(gmres if given.fixed else fgmres, lambda: M, max(100, n // 10), restart=50, **extra),
-            )
+            method = gmres if given.fixed else fgmres
+            yield "gmres with M", *run(method, lambda: M, max(100, n // 10), restart=50, **extra)
         return
     positive = diagonal is not None and bool((np.real(diagonal) > 0).all())
     if A.symmetric and A.positive_definite is not False and (positive or diagonal is None):

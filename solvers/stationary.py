@@ -11,7 +11,7 @@ this package is about it; a residual that has grown a millionfold ends the itera
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def _check_omega(omega: Any, most: float, name: str) -> float:
 
 def _run(name: str, A: Any, b: Any, x0: Any, omega: float, step: Any, **options: Any) -> SolveResult:
     operator = as_operator(A)
-    operator = getattr(operator, "host", operator)  # sweeps run in host memory, also for tensors
+    operator = cast(Operator, getattr(operator, "host", operator))  # sweeps run in host memory, also for tensors
     system = enter(name, operator, b, x0, M=None, **options)
     if system.verdict is not None:
         return system.decided()

@@ -153,3 +153,14 @@ def test_fields_are_right_to_their_quantisation_and_keep_the_mask():
     assert np.isnan(back[2, 3])
     assert np.nanmax(np.abs(back - field)) <= span / 65534
     np.testing.assert_array_equal(decode(encode(np.full((2, 2), 5.0))), 5.0)
+
+
+def test_compressed_records_are_read_and_damaged_ones_refused(tmp_path):
+    import gzip
+
+    line = b'{"kind": "environment"}\n'
+    (tmp_path / "records.jsonl.gz").write_bytes(gzip.compress(2 * line))
+    assert len(read(tmp_path)) == len(read(tmp_path / "records.jsonl.gz")) == 2
+    (tmp_path / "records.jsonl.gz").write_bytes(gzip.compress(2 * line)[:-9])
+    with pytest.raises(UserError, match="not a whole gzip file"):
+        read(tmp_path)

@@ -211,6 +211,24 @@ def test_auto_counts_the_attempts_that_failed():
     assert result.setup_seconds > 0
 
 
+def test_auto_with_the_callers_preconditioner():
+    A, b = _convection_big()
+    changing = as_operator(sla.LinearOperator(A.shape, matvec=lambda r: r / 4, dtype=float))
+    changing.fixed = False
+    spd, c = makers.poisson(20)
+    variable = as_operator(sla.LinearOperator(spd.shape, matvec=lambda r: r / 4, dtype=float))
+    variable.fixed = False
+    for matrix, right, M, method in (
+        (A, b, precond.ilu(A), "gmres"),
+        (A, b, changing, "fgmres"),
+        (spd, c, precond.ssor(spd), "cg"),
+        (spd, c, variable, "fcg"),
+    ):
+        result = solve(matrix, right, M=M, rtol=1e-6)
+        assert result.success
+        assert result.method == method
+
+
 def test_auto_without_entries(rng):
     A, b = makers.poisson(20)
     for operator, method in (
