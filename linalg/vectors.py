@@ -18,6 +18,7 @@ __all__ = [
     "add_two",
     "axpby",
     "axpy",
+    "axpy_norm",
     "bicgstab_direction",
     "block_axpy",
     "block_dot",
@@ -31,6 +32,7 @@ __all__ = [
     "norm",
     "numpy_dtype",
     "scale",
+    "step_and_turn",
     "to_numpy",
     "torch_dtype",
     "xpby",
@@ -172,6 +174,25 @@ def cg_step(alpha: Any, p: Any, q: Any, x: Any, r: Any) -> float:
         r.sub_(q, alpha=alpha)
         return float(torch.vdot(r, r).real.item())
     return float(blas1.cg_step(_scalar(alpha, x), p, q, x, r))
+
+
+def axpy_norm(a: Any, x: Any, y: Any) -> float:
+    """Update y <- y + a x and return the squared norm of y."""
+    if is_torch(x):
+        import torch
+
+        y.add_(x, alpha=a)
+        return float(torch.vdot(y, y).real.item())
+    return float(blas1.axpy_norm(_scalar(a, y), x, y))
+
+
+def step_and_turn(alpha: Any, p: Any, x: Any, z: Any, beta: Any) -> None:
+    """Update x <- x + alpha p, then p <- z + beta p, reading p once."""
+    if is_torch(x):
+        x.add_(p, alpha=alpha)
+        p.mul_(beta).add_(z)
+    else:
+        blas1.step_and_turn(_scalar(alpha, x), p, x, z, _scalar(beta, x))
 
 
 def bicgstab_direction(r: Any, beta: Any, omega: Any, v: Any, p: Any) -> None:

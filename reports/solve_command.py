@@ -30,7 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     rows, columns = problem.A.shape
     if rows != columns:
         raise UserError(
-            f"{arguments.matrix}: A is {rows} x {columns}; `ritzkit solve` wants a square matrix (for least squares: scipy.sparse.linalg.lsmr)"
+            f"{arguments.matrix}: A is {rows} x {columns}; `ritzkit solve` wants a square matrix "
+            "(for least squares: scipy.sparse.linalg.lsmr)"
         )
     b = problem.b if arguments.rhs is None else _vector(arguments.rhs, rows)
     method, call = _method(arguments)

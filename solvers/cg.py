@@ -9,7 +9,8 @@ Departures from the source:
 1. When the recurrence says that the tolerance is met, the true residual is computed; if it disagrees, it replaces the
    recurrence and the search restarts from it. Two replacements that do not halve the true residual end the solve as
    stagnation. So there is one product with A per iteration, plus one for the final check.
-2. ``x`` and ``r`` are updated, and the norm of ``r`` taken, in one pass over memory.
+2. The norm of ``r`` is taken while ``r`` is updated, and the update of ``x`` waits for that of ``p``: each vector goes
+   through memory as seldom as possible. (With a callback ``x`` is updated at once.)
 3. On request and where M has the form, the iteration runs on Eisenstat's transformed system (see `linalg.factor`), where a
    step costs two triangular solves and no product with A; the norm of the true residual comes with the next step.
 """
@@ -120,6 +121,7 @@ def _iterate(system: System) -> SolveResult:
     checked = np.inf  # true residual at the last replacement
     fresh = True  # whether the next direction is the preconditioned residual itself
     rho = 1.0
+    owed = 0.0  # length of the step along p that x has not taken yet
     for _ in range(system.maxiter):
         if system.M is not None:
             rho_new = system.precondition_dot(r, z)
@@ -134,8 +136,8 @@ def _iterate(system: System) -> SolveResult:
         if fresh:
             vectors.copy(z, p)
         else:
-            vectors.xpby(z, rho_new / rho, p)
-        rho, fresh = rho_new, False
+            vectors.step_and_turn(owed, p, x, z, rho_new / rho)
+        rho, fresh, owed = rho_new, False, 0.0
         curvature = system.product_dot(p, q)
         if not np.isfinite(curvature):
             outcome = Outcome.NONFINITE_OPERATOR
@@ -143,9 +145,13 @@ def _iterate(system: System) -> SolveResult:
         if curvature <= 0.0:
             outcome = Outcome.INDEFINITE_OPERATOR
             break
-        former, norm = norm, float(np.sqrt(vectors.cg_step(rho / curvature, p, q, x, r)))
+        owed = rho / curvature
+        former, norm = norm, float(np.sqrt(vectors.axpy_norm(-owed, q, r)))
         system.record(norm)
-        system.step_up(former, norm, rho / curvature, p, x)
+        system.step_up(former, norm, x)
+        if system.callback is not None or norm <= system.tolerance:
+            vectors.axpy(owed, p, x)
+            owed = 0.0
         if system.report(x):
             outcome = Outcome.STOPPED_BY_CALLBACK
             break
@@ -156,6 +162,8 @@ def _iterate(system: System) -> SolveResult:
             if norm > 0.5 * checked:
                 return system.finish(x, Outcome.STAGNATION, norm=norm)
             checked, fresh = norm, True
+    if owed:
+        vectors.axpy(owed, p, x)
     return finish_symmetric(system, x, r, outcome)
 
 

@@ -125,7 +125,7 @@ def _iterate(system: System, keep: int) -> SolveResult:
             window.pop(0)
         former, norm = norm, float(np.sqrt(vectors.cg_step(slope / curvature, p, q, x, r)))
         system.record(norm)
-        system.step_up(former, norm, slope / curvature, p, x)
+        system.step_up(former, norm, x, slope / curvature, p)
         if system.report(x):
             outcome = Outcome.STOPPED_BY_CALLBACK
             break

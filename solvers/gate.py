@@ -169,13 +169,17 @@ class System:
         self.times.append(time.perf_counter() - self._start)
         self.products.append(self.matvecs)
 
-    def step_up(self, former: float, norm: float, alpha: Any, p: Any, x: Any) -> None:
-        """Keep the iterate before a step ``x <- x + alpha p`` that raised the residual, if it was the best so far."""
+    def step_up(self, former: float, norm: float, x: Any, alpha: Any = 0.0, p: Any = None) -> None:
+        """Keep the iterate before a step that raised the residual, if it was the best so far.
+
+        That iterate is `x`, or ``x - alpha p`` where the step has been taken already.
+        """
         if norm > former and former < 0.9 * self.best_norm:
             if self.best is None:
                 self.best = vectors.empty(self.n, x)
             vectors.copy(x, self.best)
-            vectors.axpy(-alpha, p, self.best)
+            if alpha:
+                vectors.axpy(-alpha, p, self.best)
             self.best_norm = former
 
     def report(self, x: Any) -> bool:
@@ -363,7 +367,7 @@ def enter(
         zero_guess = not host.any()
         vectors.copy_from_numpy(host, x)
 
-    unit = _unit(b)
+    unit = 1.0 if 1e-9 < vectors.norm(b) < 1e9 else _unit(b)
     if unit != 1.0:
         b, x = b * unit, x * unit
     system = System(method, A, b, x, M, 0.0, limit, callback, zero_guess, user_b)

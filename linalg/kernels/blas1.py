@@ -104,6 +104,50 @@ def cg_step(alpha, p, q, x, r):
     return _ordered_sum(partial)
 
 
+@njit(cache=True, fastmath=_FLAGS)
+def _axpy_norm(a, x, y, lo, hi):
+    acc = 0.0
+    for i in range(lo, hi):
+        s = y[i] + a * x[i]
+        y[i] = s
+        acc += (s * np.conj(s)).real
+    return acc
+
+
+@njit(parallel=True, cache=True)
+def axpy_norm(a, x, y):
+    """Y <- y + a x; returns y . y."""
+    n = x.shape[0]
+    chunks = (n + CHUNK - 1) // CHUNK
+    partial = _zeros(chunks)
+    if chunks <= SERIAL:
+        for c in range(chunks):
+            partial[c] = _axpy_norm(a, x, y, c * CHUNK, min(n, (c + 1) * CHUNK))
+    else:
+        for c in prange(chunks):
+            partial[c] = _axpy_norm(a, x, y, c * CHUNK, min(n, (c + 1) * CHUNK))
+    return _ordered_sum(partial)
+
+
+@njit(cache=True)
+def _step_and_turn(alpha, p, x, z, beta, lo, hi):
+    for i in range(lo, hi):
+        x[i] += alpha * p[i]
+        p[i] = z[i] + beta * p[i]
+
+
+@njit(parallel=True, cache=True)
+def step_and_turn(alpha, p, x, z, beta):
+    """X <- x + alpha p; p <- z + beta p."""
+    n = x.shape[0]
+    chunks = (n + CHUNK - 1) // CHUNK
+    if chunks <= SERIAL:
+        _step_and_turn(alpha, p, x, z, beta, 0, n)
+    else:
+        for c in prange(chunks):
+            _step_and_turn(alpha, p, x, z, beta, c * CHUNK, min(n, (c + 1) * CHUNK))
+
+
 @njit(cache=True)
 def _add_two(a, x, b, y, z, lo, hi):
     for i in range(lo, hi):

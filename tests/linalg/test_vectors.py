@@ -45,6 +45,14 @@ def test_vector_functions_do_what_they_say(kind, rng):
         close(z, Z, kind, n)
         close(w, W, kind, n)
         close(squared, np.vdot(W, W).real, kind, n)
+        squared = vectors.axpy_norm(-0.3, x, w)
+        W = W - 0.3 * X
+        close(w, W, kind, n)
+        close(squared, np.vdot(W, W).real, kind, n)
+        vectors.step_and_turn(0.4, y, z, w, 0.6)
+        Z, Y = Z + 0.4 * Y, W + 0.6 * Y
+        close(z, Z, kind, n)
+        close(y, Y, kind, n)
         vectors.bicgstab_direction(x, 0.7, 0.2, y, z)
         Z = X + 0.7 * (Z - 0.2 * Y)
         close(z, Z, kind, n)
