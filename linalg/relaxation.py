@@ -64,8 +64,10 @@ class Relaxation:
     ValueError
         If `A` is not square, or `omega` or `order` is unusable.
 
-    Notes ----- A sweep costs one pass over the matrix and allocates nothing. Vectors are one-dimensional,
-    contiguous, of the type of the matrix or a wider one; they are not checked.
+    Notes
+    -----
+    A sweep costs one pass over the matrix and allocates nothing. Vectors are one-dimensional, contiguous, of the type
+    of the matrix or a wider one; they are not checked.
 
     Examples
     --------

@@ -53,7 +53,7 @@ def solve_triangular(L: Any, b: npt.ArrayLike, *, lower: bool = True, unit_diago
     numpy.linalg.LinAlgError
         If a diagonal entry is missing or zero; the message names the row.
     ValueError
-        If `L` is not square, has an entry in the other triangle, or `b` does not fit.
+        If `L` is not square, has an entry in the other triangle or indices out of range, or `b` does not fit.
     TypeError
         If `L` is not sparse or entries are not numbers.
 
@@ -113,13 +113,14 @@ class TriangularSolver:
     numpy.linalg.LinAlgError
         If a diagonal entry is missing or zero; the message names the row.
     ValueError
-        If `L` is not square or has an entry in the other triangle.
+        If `L` is not square, has an entry in the other triangle, or indices out of range.
     TypeError
         If `L` is not sparse or entries are not numbers.
 
-    Notes ----- Stored as D (I + N) with N strictly triangular. The transposed solves scatter over the rows of
-    N, so there is no second copy. With float64 data a solve reads 12 bytes per off-diagonal entry and 28 per
-    row.
+    Notes
+    -----
+    Stored as D (I + N) with N strictly triangular. The transposed solves scatter over the rows of N, so there is no
+    second copy. With float64 data a solve reads 12 bytes per off-diagonal entry and 28 per row.
 
     Examples
     --------
@@ -233,11 +234,25 @@ def _square_csr(L: Any) -> csr_array:
     if L.ndim != 2 or L.shape[0] != L.shape[1]:
         raise ValueError(f"L has shape {L.shape}: wanted a square matrix")
     matrix = L if L.format == "csr" else csr_array(L)
+    _check_indices(matrix)
     if matrix.dtype.char in "fdFD":
-        return matrix
+        return matrix if matrix.dtype.isnative else matrix.astype(matrix.dtype.newbyteorder("="))
     if matrix.dtype.kind not in "biufc":
         raise TypeError(f"L has dtype {matrix.dtype}: wanted numbers")
     return matrix.astype(np.complex128 if matrix.dtype.kind == "c" else np.float64)
+
+
+def _check_indices(matrix: Any) -> None:
+    """Refuse indices that would read outside the arrays: compiled kernels do not look."""
+    indptr, indices, n = matrix.indptr, matrix.indices, matrix.shape[0]
+    count = indices.size
+    if indptr.size != n + 1 or indptr[0] != 0 or not indptr[-1] <= count or matrix.data.size != count:
+        raise ValueError("L has row pointers (indptr) that do not fit its entries: build the sparse array again")
+    if (indptr[1:] < indptr[:-1]).any():
+        raise ValueError("L has row pointers (indptr) that decrease: build the sparse array again")
+    # one pass: a negative index is a huge unsigned one
+    if count and indices.view(indices.dtype.str.replace("i", "u")).max() >= n:
+        raise ValueError(f"L holds a column index outside 0 to {n - 1}: build the sparse array again")
 
 
 def _right_hand_side(b: npt.ArrayLike, n: int) -> Array:
@@ -245,7 +260,7 @@ def _right_hand_side(b: npt.ArrayLike, n: int) -> Array:
     if rhs.ndim not in (1, 2) or rhs.shape[0] != n:
         raise ValueError(f"b has shape {rhs.shape}: wanted ({n},) or ({n}, k) to fit the matrix")
     if rhs.dtype.char in "fdFD":
-        return rhs
+        return rhs.astype(rhs.dtype.newbyteorder("="), copy=False)
     if rhs.dtype.kind not in "biufc":
         raise TypeError(f"b has dtype {rhs.dtype}: wanted numbers")
     return rhs.astype(np.complex128 if rhs.dtype.kind == "c" else np.float64)

@@ -40,9 +40,11 @@ class Anisotropic(Family):
     rhs : {"random", "ones"}
         Load per node: standard normal numbers, or the lumped load of ``f = 1``.
 
-    Notes ----- Second order. Unknowns are the interior nodes in C order, node ``(i, j)`` at ``((i + 1) h, (j
-    + 1) h)``. ``problem.grid`` numbers them and serves for pictures; its cells are the boxes around the
-    nodes, so the boundary lies a whole spacing from the first nodes (the operator itself states no grid).
+    Notes
+    -----
+    Second order. Unknowns are the interior nodes in C order, node ``(i, j)`` at ``((i + 1) h, (j + 1) h)``.
+    ``problem.grid`` numbers them and serves for pictures; its cells are the boxes around the nodes, so the boundary
+    lies a whole spacing from the first nodes (the operator itself states no grid).
 
     Examples
     --------

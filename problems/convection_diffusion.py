@@ -60,8 +60,10 @@ class ConvectionDiffusion(Family):
     rhs : {"random", "smooth", "ones"}
         Right-hand side.
 
-    Notes ----- Not symmetric for a positive Peclet number. ``problem.fields`` holds the wind at the cell
-    centres as ``"wind"``, shape ``(dim, n, ..., n)``.
+    Notes
+    -----
+    Not symmetric for a positive Peclet number. ``problem.fields`` holds the wind at the cell centres as ``"wind"``,
+    shape ``(dim, n, ..., n)``.
 
     Examples
     --------

@@ -78,8 +78,10 @@ def gaussian_field(
     ndarray
         Values at the cell centres, shape `shape`.
 
-    Notes ----- ``O(N log N)`` for N cells. On a cube, one seed gives the same function at every resolution up
-    to the modes that the grid cannot hold.
+    Notes
+    -----
+    ``O(N log N)`` for N cells. On a cube, one seed gives the same function at every resolution up to the modes that
+    the grid cannot hold.
 
     References
     ----------
@@ -133,8 +135,10 @@ def smooth_field(
     ndarray
         Values at the cell centres, shape `shape`.
 
-    Notes ----- The covariance is a product over the axes, so the symmetric root of the covariance matrix is a
-    Kronecker product of small roots: exact for every length, no padding. ``O(sum n_k^3 + N sum n_k)``.
+    Notes
+    -----
+    The covariance is a product over the axes, so the symmetric root of the covariance matrix is a Kronecker product
+    of small roots: exact for every length, no padding. ``O(sum n_k^3 + N sum n_k)``.
 
     Examples
     --------

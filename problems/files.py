@@ -302,7 +302,7 @@ def _h5py() -> Any:
     try:
         import h5py
     except ImportError:
-        raise ImportError("HDF5 files need h5py: python -m pip install \"ritzkit[data]\"") from None
+        raise ImportError('HDF5 files need h5py: python -m pip install "ritzkit[data]"') from None
     return h5py
 
 

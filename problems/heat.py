@@ -52,10 +52,11 @@ class Heat(Family):
     sides : str or sequence
         Outer sides, as for `ritzkit.linalg.Grid`.
 
-    Notes ----- `sequence` yields `steps` problems, each with its exact solution in ``x``;
-    ``fields["previous"]`` is the step before (the natural initial guess), ``fields["coefficient"]`` the
-    diffusivity. `sample` is the first of them without ``x``, which saves the exact solve. Every system is
-    positive definite, whatever the sides.
+    Notes
+    -----
+    `sequence` yields `steps` problems, each with its exact solution in ``x``; ``fields["previous"]`` is the step
+    before (the natural initial guess), ``fields["coefficient"]`` the diffusivity. `sample` is the first of them
+    without ``x``, which saves the exact solve. Every system is positive definite, whatever the sides.
 
     Examples
     --------

@@ -48,9 +48,11 @@ class Helmholtz(Family):
     rhs : {"point", "random", "ones"}
         ``"point"``: unit source in the cell at the middle of the box.
 
-    Notes ----- Second order; the phase error grows with ``k^3 h^2``. For a homogeneous Dirichlet box,
-    ``parameters["negative_eigenvalues"]`` counts the negative eigenvalues, and `sample` refuses a wave number
-    that is an eigenvalue (the matrix is singular then). ``problem.fields["wavenumber"]`` holds k(x).
+    Notes
+    -----
+    Second order; the phase error grows with ``k^3 h^2``. For a homogeneous Dirichlet box,
+    ``parameters["negative_eigenvalues"]`` counts the negative eigenvalues, and `sample` refuses a wave number that is
+    an eigenvalue (the matrix is singular then). ``problem.fields["wavenumber"]`` holds k(x).
 
     Examples
     --------

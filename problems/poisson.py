@@ -29,8 +29,10 @@ class Poisson(Family):
         Right-hand side, see `right_hand_side`. Without any Dirichlet side the operator is singular; then the
         constant is declared as its null space and the right-hand side is made consistent.
 
-    Notes ----- Second order in the maximum norm. Values of Dirichlet sides hold on the outer faces, half a
-    cell from the first centres.
+    Notes
+    -----
+    Second order in the maximum norm. Values of Dirichlet sides hold on the outer faces, half a cell from the first
+    centres.
 
     Examples
     --------

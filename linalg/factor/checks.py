@@ -14,7 +14,7 @@ from ..operators.matrix import canonical_csr, index_view
 
 __all__ = [
     "drop_tolerance", "fill_bound", "fill_level", "narrow", "not_finite", "per_row", "require_hermitian",
-    "require_positive_diagonal", "square", "storage", "too_much_fill",
+    "require_positive_diagonal", "square", "storage", "stored_entries", "stored_inverse", "too_much_fill",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -68,6 +68,31 @@ def storage(dtype: Any, matrix: np.dtype[Any]) -> np.dtype[Any]:
     return result
 
 
+def stored_inverse(pivots: Array, dtype: Any) -> Array:
+    """Return 1 / pivots in `dtype`, or in double precision where `dtype` has not the range for them."""
+    with np.errstate(over="ignore", under="ignore"):
+        inverse = 1.0 / pivots
+        narrow_one = inverse.astype(dtype, copy=False)
+    size = np.abs(narrow_one)
+    # subnormal numbers count as out of range: they have lost digits
+    fits = np.isfinite(narrow_one).all() and (size >= np.finfo(dtype).tiny).all()
+    return narrow_one if fits else inverse
+
+
+def stored_entries(values: Array, dtype: Any) -> Array:
+    """Return the entries of a unit factor in `dtype`, or raise LinAlgError where they overflow in it."""
+    if values.dtype == dtype:
+        return values
+    with np.errstate(over="ignore", under="ignore"):
+        result = values.astype(dtype)
+    if not np.isfinite(result).all() and np.isfinite(values).all():
+        raise np.linalg.LinAlgError(
+            f"entries of the factor overflow in {np.dtype(dtype)}: scale the rows and columns of A to a diagonal near 1, "
+            "or store the factor in double precision"
+        )
+    return result
+
+
 def require_positive_diagonal(diagonal: Array, what: str) -> None:
     """Raise LinAlgError naming the first row whose diagonal entry is not positive and finite (0: missing)."""
     bad = np.flatnonzero(~((diagonal > 0) & np.isfinite(diagonal)))
@@ -94,10 +119,10 @@ def require_hermitian(matrix: csr_array, diagonal: Array, what: str) -> None:
         )
 
 
-def not_finite(matrix: csr_array) -> ValueError:
+def not_finite(matrix: csr_array) -> Exception:
     """Make the error that names the first row with a NaN or infinite entry."""
     where = np.searchsorted(matrix.indptr, np.flatnonzero(~np.isfinite(matrix.data))[0], side="right") - 1
-    return ValueError(f"A has a NaN or infinite entry in row {where}: wanted finite entries")
+    return np.linalg.LinAlgError(f"A has a NaN or infinite entry in row {where}: wanted finite entries")
 
 
 def fill_bound(matrix: csr_array) -> int:

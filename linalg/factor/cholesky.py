@@ -101,13 +101,15 @@ class IncompleteCholesky(UnitFactor):
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a diagonal entry is missing, not positive or not finite (the message names the row), or a threshold
-        keeps more than 25 times the entries of `A`.
+        If an entry is NaN or infinite, a diagonal entry is missing or not positive (the message names the row), the
+        factor overflows in the type it is stored in, or a threshold keeps more than 25 times the entries of `A`.
     ValueError
-        If `A` is not square or not symmetric, has NaN or infinite entries, or a parameter is out of range.
+        If `A` is not square or not symmetric, or a parameter is out of range.
 
-    Notes ----- Level 0 costs sum_k c_k^2 flops, with c_k entries in column k of the factor; nothing is
-    parallel. `update` refactors a matrix of the same pattern with positions stored at the first update.
+    Notes
+    -----
+    Level 0 costs sum_k c_k^2 flops, with c_k entries in column k of the factor; nothing is parallel. `update`
+    refactors a matrix of the same pattern with positions stored at the first update.
 
     Examples
     --------
@@ -164,6 +166,8 @@ class IncompleteCholesky(UnitFactor):
         matrix = square(A)
         if matrix.shape != self.shape:
             raise ValueError(f"A has shape {matrix.shape}: this factor was set up for {self.shape}; build a new one")
+        if self._wanted is not None:
+            storage(self._wanted, matrix.dtype)  # a complex matrix does not fit into a real factor
         if not (np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)):
             self._analyse(matrix)
         elif self._slots is None and self.drop_tol is None:
@@ -235,14 +239,14 @@ class IncompleteCholesky(UnitFactor):
             self.shift = _FIRST_SHIFT if attempt == 0 else 2.0 * self.shift
         else:
             raise np.linalg.LinAlgError(f"no shift makes the pivot of row {int(row)} positive: entries of A overflow")
-        self.attempts = attempt + 1
-        self.floored_rows = np.flatnonzero(floored)
         if self.drop_tol is not None:
             ptr, idx = narrow(wide_ptr, new_idx)
+        self._store(ptr, idx, unit, pivots, matrix.dtype if self._wanted is None else self._wanted)
+        self.attempts = attempt + 1
+        self.floored_rows = np.flatnonzero(floored)
         self.keeps_offdiagonals = self.drop_tol is None and self.level == 0 and not kept
         self._diagonal = size
         self._rounded = self._wanted is not None and self._wanted.itemsize < matrix.dtype.itemsize
-        self._store(ptr, idx, unit, pivots, matrix.dtype if self._wanted is None else self._wanted)
 
     def eisenstat(self) -> EisenstatForm | None:
         """Return Eisenstat's form of the preconditioned matrix.

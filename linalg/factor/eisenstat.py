@@ -48,9 +48,11 @@ class EisenstatForm(Operator):
     positive_definite : bool, optional
         Whether A is.
 
-    Notes ----- To solve A x = b from x0: ``r_hat = C^{-1} (b - A x0)`` by `to_hat`; run conjugate gradients
-    on this operator with right-hand side r_hat from zero; ``x = x0 + C^{-H} x_hat`` by `from_hat`. The
-    residual of the given system is ``C r_hat`` (`residual`), at about half the price of a product with A.
+    Notes
+    -----
+    To solve A x = b from x0: ``r_hat = C^{-1} (b - A x0)`` by `to_hat`; run conjugate gradients on this operator with
+    right-hand side r_hat from zero; ``x = x0 + C^{-H} x_hat`` by `from_hat`. The residual of the given system is ``C
+    r_hat`` (`residual`), at about half the price of a product with A.
     """
 
     def __init__(

@@ -22,7 +22,18 @@ from scipy.sparse import csr_array, dia_array
 from ..kernels import factored, triangular
 from ..kernels import incomplete_lu as kernels
 from ..operators.matrix import index_view
-from .checks import drop_tolerance, fill_bound, fill_level, narrow, not_finite, square, storage, too_much_fill
+from .checks import (
+    drop_tolerance,
+    fill_bound,
+    fill_level,
+    narrow,
+    not_finite,
+    square,
+    storage,
+    stored_entries,
+    stored_inverse,
+    too_much_fill,
+)
 
 __all__ = ["IncompleteLU"]
 
@@ -60,10 +71,10 @@ class IncompleteLU:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a row holds no nonzero entry, the factor is not finite, or a threshold keeps more than 25 times the
-        entries of `A`.
+        If an entry is NaN or infinite, a row holds no nonzero entry, the factor is not finite, or a threshold keeps more
+        than 25 times the entries of `A`.
     ValueError
-        If `A` is not square, has NaN or infinite entries, or a parameter is out of range.
+        If `A` is not square, or a parameter is out of range.
 
     Examples
     --------
@@ -97,9 +108,16 @@ class IncompleteLU:
         matrix = square(A)
         if matrix.shape != self.shape:
             raise ValueError(f"A has shape {matrix.shape}: this factor was set up for {self.shape}; build a new one")
-        if not (np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)):
-            self._analyse(matrix)
-        self._factor(matrix)
+        if self._wanted is not None:
+            storage(self._wanted, matrix.dtype)  # a complex matrix does not fit into a real factor
+        former = dict(self.__dict__)
+        try:
+            if not (np.array_equal(matrix.indptr, self._indptr) and np.array_equal(matrix.indices, self._indices)):
+                self._analyse(matrix)
+            self._factor(matrix)
+        except Exception:  # the former factor stays usable
+            self.__dict__.update(former)
+            raise
 
     def _analyse(self, matrix: csr_array) -> None:
         self._indptr, self._indices = matrix.indptr.copy(), matrix.indices.copy()
@@ -153,17 +171,23 @@ class IncompleteLU:
         if row > self.n:
             raise too_much_fill(self.drop_tol, matrix)
         if row < self.n:
+            if not np.isfinite(values).all():
+                raise not_finite(matrix)
             raise np.linalg.LinAlgError(f"A is singular: row {int(row)} holds no nonzero entry")
         dtype = matrix.dtype if self._wanted is None else self._wanted
         self.dtype = np.dtype(dtype)
-        self._lower = (lptr, lidx, lower.astype(dtype, copy=False))
-        self._upper = (uptr, uidx, upper.astype(dtype, copy=False))
-        self._inverse = inverse.astype(dtype, copy=False)
-        self.pivots = 1.0 / inverse
+        self._lower = (lptr, lidx, stored_entries(lower, self.dtype))
+        self._upper = (uptr, uidx, stored_entries(upper, self.dtype))
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            self.pivots = 1.0 / inverse
+        self._inverse = stored_inverse(self.pivots, self.dtype) if np.isfinite(inverse).all() else inverse
         self.replaced_rows = np.flatnonzero(replaced)
         sizes = abs(matrix).max(axis=1)
-        sizes = np.asarray(sizes.toarray() if hasattr(sizes, "toarray") else sizes).reshape(-1).astype(self.dtype)
-        self.growth = float(np.abs(self.solve(sizes)).max(initial=0.0))
+        sizes = np.asarray(sizes.toarray() if hasattr(sizes, "toarray") else sizes).reshape(-1)
+        if sizes.dtype.kind != self.dtype.kind:
+            sizes = sizes.astype(np.result_type(sizes.dtype, self.dtype))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.growth = float(np.abs(self.solve(sizes)).max(initial=0.0))
         if not np.isfinite(self.growth):
             if not np.isfinite(values).all():
                 raise not_finite(matrix)
@@ -237,8 +261,11 @@ class IncompleteLU:
         rhs = np.asarray(b)
         if rhs.ndim not in (1, 2) or rhs.shape[0] != self.n:
             raise ValueError(f"b has shape {rhs.shape}: wanted ({self.n},) or ({self.n}, k)")
-        if rhs.dtype.char not in "fdFD":
-            rhs = rhs.astype(np.float64)
+        rhs = (
+            rhs.astype(np.float64)
+            if rhs.dtype.char not in "fdFD"
+            else rhs.astype(rhs.dtype.newbyteorder("="), copy=False)
+        )
         if rhs.ndim == 2:
             return np.stack([self.solve(np.ascontiguousarray(column), mode=mode) for column in rhs.T], axis=1)
         if out is None:

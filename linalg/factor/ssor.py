@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..kernels import incomplete as kernels
 from ..operators.matrix import index_view
-from .checks import require_hermitian, require_positive_diagonal, square
+from .checks import not_finite, require_hermitian, require_positive_diagonal, square
 from .eisenstat import EisenstatForm
 from .unit import UnitFactor
 
@@ -42,7 +42,7 @@ class SSORFactor(UnitFactor):
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a diagonal entry is missing, not positive or not finite; the message names the row.
+        If an entry is NaN or infinite, or a diagonal entry is missing or not positive; the message names the row.
     ValueError
         If `A` is not square or not symmetric, or `omega` is out of range.
     """
@@ -73,15 +73,20 @@ class SSORFactor(UnitFactor):
             count = int(kernels.upper_pattern(indptr, indices, ptr, idx, source, diagonal))
             self._pattern = (ptr, idx[:count].copy(), source[:count].copy())
             self._indptr, self._indices = matrix.indptr.copy(), matrix.indices.copy()
+        if not np.isfinite(matrix.data).all():
+            raise not_finite(matrix)
         diagonal = matrix.diagonal().real.astype(np.float64)
         require_positive_diagonal(diagonal, "SSOR")
         if not self.assume_symmetric:
             require_hermitian(matrix, diagonal, "SSOR")
         ptr, idx, source = self._pattern
         t = diagonal / self.omega
-        unit = matrix.data[source] / np.repeat(t, np.diff(ptr))
-        self._t, self._diagonal = t, diagonal
+        with np.errstate(over="ignore"):
+            unit = matrix.data[source] / np.repeat(t, np.diff(ptr))
+        if not np.isfinite(unit).all():
+            raise np.linalg.LinAlgError("entries of A overflow when divided by its diagonal: scale A")
         self._store(ptr, idx, unit, t / (2.0 - self.omega), matrix.dtype)
+        self._t, self._diagonal = t, diagonal
 
     def eisenstat(self) -> EisenstatForm:
         """Return Eisenstat's form of the preconditioned matrix (without 2 - omega, which CG does not see)."""

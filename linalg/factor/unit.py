@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.sparse import csc_array, csr_array, dia_array
 
 from ..kernels import factored as kernels
+from .checks import stored_entries, stored_inverse
 
 __all__ = ["UnitFactor"]
 
@@ -25,9 +26,11 @@ class UnitFactor:
     pivots : ndarray of float, shape (n,)
         The diagonal of D, all positive.
     dtype : dtype
-        Type in which the off-diagonal entries are stored.
+        Type in which the factor is stored. The inverted pivots stay in double precision where they leave its range.
 
-    Notes ----- `solve` runs both triangular solves in one compiled call: 4 nnz + n flops, on one thread (see
+    Notes
+    -----
+    `solve` runs both triangular solves in one compiled call: 4 nnz + n flops, on one thread (see
     `linalg.triangular`).
     """
 
@@ -36,11 +39,14 @@ class UnitFactor:
         self._store(ptr, idx, unit, pivots, dtype)
 
     def _store(self, ptr: Array, idx: Array, unit: Array, pivots: Array, dtype: Any) -> None:
-        self.dtype = np.dtype(dtype)
-        self.pivots = pivots
+        dtype = np.dtype(dtype)
+        inverse = stored_inverse(pivots, dtype.type(0).real.dtype)
+        if not np.isfinite(inverse).all():
+            row = int(np.flatnonzero(~np.isfinite(inverse))[0])
+            raise np.linalg.LinAlgError(f"the inverse of the pivot of row {row} ({pivots[row]}) overflows: scale A")
+        stored = stored_entries(unit, dtype)  # nothing of the former factor changes before all checks have passed
+        self.dtype, self._unit, self._inverse, self.pivots = dtype, stored, inverse, pivots
         self._ptr, self._idx = ptr, idx
-        self._unit = unit.astype(self.dtype, copy=False)
-        self._inverse = (1.0 / pivots).astype(self._unit.real.dtype, copy=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -102,8 +108,11 @@ class UnitFactor:
         rhs = np.asarray(b)
         if rhs.ndim not in (1, 2) or rhs.shape[0] != self.n:
             raise ValueError(f"b has shape {rhs.shape}: wanted ({self.n},) or ({self.n}, k)")
-        if rhs.dtype.char not in "fdFD":
-            rhs = rhs.astype(np.float64)
+        rhs = (
+            rhs.astype(np.float64)
+            if rhs.dtype.char not in "fdFD"
+            else rhs.astype(rhs.dtype.newbyteorder("="), copy=False)
+        )
         if rhs.ndim == 2:
             return np.stack([self.solve(np.ascontiguousarray(column)) for column in rhs.T], axis=1)
         if out is None:

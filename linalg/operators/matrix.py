@@ -40,6 +40,8 @@ def canonical_csr(matrix: Any) -> csr_array:
         if result.dtype.kind not in "biufc":
             raise TypeError(f"A has dtype {result.dtype}: wanted numbers (float, complex or integer)")
         result = result.astype(wanted)
+    if not result.data.dtype.isnative:
+        result = result.astype(result.dtype.newbyteorder("="))
     _check_indices(result)
     # SciPy caches its answers on the object, and another copy may have been edited since: look at the indices themselves
     result.has_canonical_format = bool(_canonical(result))

@@ -79,9 +79,11 @@ class MeshHeat(MeshFamily):
     variance, length : float
         Variance and correlation length of its logarithm, per cell; variance 0 means constant.
 
-    Notes ----- The systems are ``(M + theta dt K) u_new = (M - (1 - theta) dt K) u_old``. `sequence` yields
-    problems with the exact solution in ``x`` and the step before in ``fields["previous"]`` (over all nodes);
-    `sample` is the first of them, without ``x``.
+    Notes
+    -----
+    The systems are ``(M + theta dt K) u_new = (M - (1 - theta) dt K) u_old``. `sequence` yields problems with the
+    exact solution in ``x`` and the step before in ``fields["previous"]`` (over all nodes); `sample` is the first of
+    them, without ``x``.
 
     Examples
     --------
@@ -157,10 +159,11 @@ class MeshWave(MeshFamily):
     speed : float
         Wave speed c; ``c * dt * n`` is the number of intervals that a wave runs in a step.
 
-    Notes ----- Average acceleration (beta = 1/4, gamma = 1/2): second order in time, keeps the energy. The
-    systems are ``(M + dt^2 c^2 / 4 K) u_new = M (u + dt v + dt^2 a / 4)``; the start is at rest. `sequence`
-    yields problems with the exact solution in ``x`` and ``fields["previous"]`` (over all nodes); `sample` is
-    the first of them, without ``x``.
+    Notes
+    -----
+    Average acceleration (beta = 1/4, gamma = 1/2): second order in time, keeps the energy. The systems are ``(M +
+    dt^2 c^2 / 4 K) u_new = M (u + dt v + dt^2 a / 4)``; the start is at rest. `sequence` yields problems with the
+    exact solution in ``x`` and ``fields["previous"]`` (over all nodes); `sample` is the first of them, without ``x``.
 
     Examples
     --------

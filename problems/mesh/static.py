@@ -166,8 +166,10 @@ class MeshElasticity(MeshFamily):
         Load of a unit force against the last axis, of a smooth random force, or independent standard normal
         entries.
 
-    Notes ----- Second order in L2. Unknowns are numbered node by node, component by component;
-    ``problem.mesh.embed(x)`` gives the displacements, shape ``(nodes, dim)``.
+    Notes
+    -----
+    Second order in L2. Unknowns are numbered node by node, component by component; ``problem.mesh.embed(x)`` gives
+    the displacements, shape ``(nodes, dim)``.
 
     Examples
     --------

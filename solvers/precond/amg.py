@@ -6,11 +6,14 @@ Source Softw. 8 (2023) 5495.
 
 Departures: PyAMG draws random numbers from numpy's global state, so its set-up runs with that state saved, seeded and
 restored, which makes it reproducible; and its ``aspreconditioner`` computes two residual norms per application that
-nobody reads, so the cycle is run here, with the same smoothers, transfers and coarse solver.
+nobody reads, so the cycle is run here, with the same smoothers, transfers and coarse solver. Its smoothers demand one
+type of everything and its aggregation turns float32 into float64 half-way, so the hierarchy is always in double
+precision; vectors of other types are converted on the way in and out.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +21,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, csr_matrix
 
 from ...linalg import CSROperator, Operator
-from .base import Preconditioner, assembled, bytes_of
+from .base import Preconditioner, assembled
 
 __all__ = ["AMG", "amg"]
 
@@ -26,9 +29,22 @@ Array = npt.NDArray[Any]
 
 KINDS = ("sa", "rs")
 
+# with PyAMG's own choice of these the cycle is symmetric; what the user puts there need not be
+CYCLE_OPTIONS = ("presmoother", "postsmoother", "coarse_solver", "symmetry")
+# smoothers and coarse solvers that depend on their right-hand side in other ways than linearly
+NONLINEAR = ("cg", "gmres", "cgne", "cgnr", "cgs", "bicg", "bicgstab", "qmr", "minres", "krylov")
+
 
 class AMG(Preconditioner):
-    """One multigrid cycle; see `amg`."""
+    """One multigrid cycle; see `amg`.
+
+    Attributes
+    ----------
+    hierarchy : pyamg.MultilevelSolver
+        Levels, smoothers and coarse solver, in double precision whatever the type of A.
+    """
+
+    hierarchy: Any
 
     def __init__(
         self, A: Any, kind: str, cycle: str, near_nullspace: npt.ArrayLike | None, seed: int, options: dict[str, Any]
@@ -37,40 +53,67 @@ class AMG(Preconditioner):
             raise ValueError(f"kind is {kind!r}: wanted 'sa' (smoothed aggregation) or 'rs' (Ruge-Stueben)")
         if cycle not in ("V", "W"):
             raise ValueError(f"cycle is {cycle!r}: wanted 'V' or 'W'")
-        self.kind, self.cycle, self.seed, self.options = kind, cycle, seed, dict(options)
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+            raise ValueError(f"seed is {seed!r}: wanted a whole number from 0 to 2**32 - 1")
+        self.kind, self.cycle, self.seed, self.options = kind, cycle, int(seed), dict(options)
         if near_nullspace is not None:
             if kind != "sa":
                 raise ValueError("near_nullspace is for kind='sa' only")
-            candidates = np.asarray(near_nullspace)
+            candidates = np.array(near_nullspace)  # a copy: updates and pickles build from it again
+            if candidates.ndim not in (1, 2) or candidates.dtype.kind not in "biufc" or candidates.size == 0:
+                raise ValueError(
+                    f"near_nullspace has shape {candidates.shape}, dtype {candidates.dtype}: wanted numbers, (n,) or (n, k)"
+                )
+            if not np.isfinite(candidates).all():
+                raise ValueError("near_nullspace holds NaN or infinite numbers: wanted finite vectors")
             self.options["B"] = candidates[:, None] if candidates.ndim == 1 else candidates
         self.name = f"{kind}-amg"
         super().__init__(A)
 
     def _setup(self, A: Operator, previous: bool) -> None:
         matrix = assembled(A, "amg")
-        if "B" in self.options and self.options["B"].shape[0] != self.shape[0]:
-            raise ValueError(f"near_nullspace has {self.options['B'].shape[0]} rows, A has {self.shape[0]}")
+        if not matrix.shape[0]:
+            raise ValueError("A has shape (0, 0): amg needs at least one unknown")
+        work = np.dtype(np.complex128 if matrix.dtype.kind == "c" else np.float64)
+        if self.kind == "rs" and work.kind == "c":
+            raise ValueError("A is complex: kind='rs' coarsens real matrices only; take kind='sa'")
+        candidates = self.options.get("B")
+        if candidates is not None:
+            if candidates.shape[0] != self.shape[0]:
+                raise ValueError(f"near_nullspace has {candidates.shape[0]} rows, A has {self.shape[0]}")
+            if candidates.dtype.kind == "c" and work.kind != "c":
+                raise ValueError("near_nullspace is complex and A is real: pass real vectors")
         if not np.isfinite(matrix.data).all():
             raise np.linalg.LinAlgError("A holds NaN or infinite entries: no hierarchy can be built")
-        try:
-            self.hierarchy = _build(matrix, self.kind, self.seed, self.options)
-        except TypeError as error:
-            raise ValueError(f"PyAMG does not take these options: {error}") from None
+        self._matrix = csr_matrix(matrix.astype(work, copy=False))
+        self._work = work
+        self._facts = (True if A.symmetric else None, True if A.positive_definite else None)
+        self._assemble()
+
+    def _assemble(self) -> None:
+        """Build the hierarchy from the matrix in hand; the same matrix gives the same hierarchy, bit for bit."""
+        self.hierarchy = _build(self._matrix, self.kind, self.seed, self.options)
         self._levels = []
+        held: list[Any] = [self.hierarchy.levels[-1].A]
         for level in self.hierarchy.levels[:-1]:
-            self._levels.append(
-                (CSROperator(csr_array(level.A)), CSROperator(csr_array(level.R)), CSROperator(csr_array(level.P)),
-                 level.A, level.presmoother, level.postsmoother)
-            )  # fmt: skip
-        self._coarsest = self.hierarchy.levels[-1].A
-        hermitian = True if A.symmetric else None
-        self.symmetric = hermitian
-        self.positive_definite = True if A.positive_definite else None
-        self.memory_bytes = sum(
-            bytes_of(csr_array(level.A))
-            + (bytes_of(csr_array(level.R), csr_array(level.P)) if hasattr(level, "P") else 0)
-            for level in self.hierarchy.levels
-        )
+            level.A = _of_type(level.A, self._work)
+            A, R, P = (CSROperator(csr_array(_of_type(part, self._work))) for part in (level.A, level.R, level.P))
+            self._levels.append((A, R, P, level.A, level.presmoother, level.postsmoother))
+            held += [A.matrix, R.matrix, P.matrix, level.A, level.R, level.P, getattr(level, "B", None)]
+        self._coarsest = _of_type(self.hierarchy.levels[-1].A, self._work)
+        own_cycle = not any(option in self.options for option in CYCLE_OPTIONS)
+        self.symmetric, self.positive_definite = self._facts if own_cycle else (None, None)
+        chosen = [name for option in CYCLE_OPTIONS[:3] for name in _names(self.options.get(option))]
+        self.fixed = not any(name in NONLINEAR for name in chosen)
+        self.memory_bytes = _distinct_bytes(held)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # PyAMG keeps its coarse solver in a local class, which cannot be pickled: the copy builds the hierarchy anew
+        return {k: v for k, v in super().__getstate__().items() if k not in ("hierarchy", "_levels", "_coarsest")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._assemble()
 
     @property
     def operator_complexity(self) -> float:
@@ -78,11 +121,30 @@ class AMG(Preconditioner):
         return float(self.hierarchy.operator_complexity())
 
     def _apply(self, x: Array, out: Array) -> None:
-        if not self._levels:
-            out[:] = np.ravel(self.hierarchy.coarse_solver(self._coarsest, x))
+        if x.dtype.kind == "c" and self._work.kind != "c":
+            self._apply_complex(x, out)
             return
-        out[:] = 0
-        self._cycle(0, np.ascontiguousarray(x), out)
+        b = np.ascontiguousarray(x, dtype=self._work)
+        if out.dtype == self._work and out.flags.c_contiguous:
+            self._run(b, out)
+        else:
+            result = self._buffer("result", b.shape[0], self._work)
+            self._run(b, result)
+            out[:] = result if out.dtype.kind == "c" or self._work.kind != "c" else result.real
+
+    def _apply_complex(self, x: Array, out: Array) -> None:
+        """Apply a real cycle to the real and the imaginary part in turn."""
+        result = self._buffer("result", x.shape[0], self._work)
+        for part, into in ((x.real, out.real), (x.imag, out.imag)):
+            self._run(np.ascontiguousarray(part, dtype=self._work), result)
+            into[:] = result
+
+    def _run(self, b: Array, x: Array) -> None:
+        if not self._levels:
+            x[:] = np.ravel(self.hierarchy.coarse_solver(self._coarsest, b))
+            return
+        x[:] = 0
+        self._cycle(0, b, x)
 
     def _cycle(self, depth: int, b: Array, x: Array) -> None:
         A, R, P, matrix, presmoother, postsmoother = self._levels[depth]
@@ -104,19 +166,60 @@ class AMG(Preconditioner):
         postsmoother(matrix, x, b)
 
 
-def _build(matrix: csr_array, kind: str, seed: int, options: dict[str, Any]) -> Any:
+def _of_type(matrix: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a sparse matrix in the type of the hierarchy; PyAMG's smoothers take no mixture."""
+    return matrix if matrix.dtype == dtype else matrix.astype(dtype)
+
+
+def _names(choice: Any) -> list[str]:
+    """All strings in a smoother or solver option: a name, a pair of name and parameters, or a list of these."""
+    if isinstance(choice, str):
+        return [choice]
+    return [name for part in choice for name in _names(part)] if isinstance(choice, (list, tuple)) else []
+
+
+def _distinct_bytes(held: list[Any]) -> int:
+    """Bytes of sparse and dense arrays, those that several hold counted once."""
+    sizes: dict[int, int] = {}
+    for item in held:
+        arrays = (item.data, item.indices, item.indptr) if hasattr(item, "indptr") else (item,)
+        for array in arrays:
+            if isinstance(array, np.ndarray):
+                sizes[array.__array_interface__["data"][0]] = array.nbytes
+    return sum(sizes.values())
+
+
+def _check_options(builder: Any, options: dict[str, Any]) -> None:
+    """Refuse options whose names PyAMG does not know."""
+    import pyamg
+
+    known = {*inspect.signature(builder).parameters, *inspect.signature(pyamg.MultilevelSolver).parameters}
+    known -= {"A", "levels", "kwargs", "self"}
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ValueError(
+            f"PyAMG does not take these options: {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
+        )
+
+
+def _build(matrix: csr_matrix, kind: str, seed: int, options: dict[str, Any]) -> Any:
     """Run PyAMG's set-up with numpy's global random state saved, seeded and restored."""
     import warnings
 
     import pyamg
 
     builder = pyamg.smoothed_aggregation_solver if kind == "sa" else pyamg.ruge_stuben_solver
+    _check_options(builder, options)
     former = np.random.get_state()  # noqa: NPY002
     try:
         np.random.seed(seed)  # noqa: NPY002
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyAMG announces conversions of formats; the result is what counts
-            return builder(csr_matrix(matrix), **options)
+            return builder(matrix, **options)
+    except (TypeError, ValueError) as error:
+        if not options or isinstance(error, np.linalg.LinAlgError):
+            raise
+        raise ValueError(f"PyAMG refuses these options ({', '.join(options)}): {error}") from error
     finally:
         np.random.set_state(cast(Any, former))  # noqa: NPY002
 
@@ -149,11 +252,18 @@ def amg(
     Raises
     ------
     ValueError
-        For an unknown kind, cycle or option.
+        For an unknown kind, cycle or option, a complex matrix with ``kind="rs"``, or an empty matrix.
+    numpy.linalg.LinAlgError
+        If A holds NaN or infinite entries.
 
     Notes
     -----
-    With PyAMG's default smoothers (symmetric Gauss-Seidel) and a symmetric A the cycle is symmetric positive definite.
+    With PyAMG's default smoothers (symmetric Gauss-Seidel) and a symmetric A the cycle is symmetric, and positive definite
+    where A is. Where ``presmoother``, ``postsmoother``, ``coarse_solver`` or ``symmetry`` is passed, nothing is stated about
+    it, and a Krylov method among them makes it a map that is not `fixed`: use fcg or fgmres.
+
+    The hierarchy is in double precision, for a float32 matrix too. A pickle holds the matrix and the options; loading it
+    runs the set-up again, which gives the same hierarchy.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -97,16 +97,39 @@ class Preconditioner(Operator):
         operator = as_operator(A)
         if operator.shape[0] != operator.shape[1]:
             raise ValueError(f"A has shape {operator.shape}: {self.name} needs a square matrix")
-        super().__init__(operator.dtype if dtype is None else dtype, operator.shape, grid=operator.grid, **facts)
+        self._given_dtype = None if dtype is None else np.dtype(dtype)
+        super().__init__(self._dtype_for(operator), operator.shape, grid=operator.grid, **facts)
         self._run_setup(operator, previous=False)
+
+    def _dtype_for(self, operator: Operator) -> np.dtype[Any]:
+        """Type of M: the one asked for, or that of A in one of the four types that vectors have."""
+        if self._given_dtype is not None:
+            return self._given_dtype
+        dtype = np.dtype(operator.dtype)
+        if dtype.char in "fdFD":
+            return dtype.newbyteorder("=")
+        return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
     def _run_setup(self, operator: Operator, *, previous: bool) -> None:
         start = time.perf_counter()
-        self._setup(operator, previous)
+        former = dict(self.__dict__)
+        self.dtype, self.grid = self._dtype_for(operator), operator.grid
+        self._buffers.clear()
+        try:
+            self._setup(operator, previous)
+        except Exception:  # a failed update leaves the former preconditioner
+            self.__dict__.update(former)
+            raise
         self.setup_seconds = time.perf_counter() - start
 
     def _setup(self, A: Operator, previous: bool) -> None:
         raise NotImplementedError
+
+    def __copy__(self) -> Self:
+        """Return a shallow copy: same factors, scratch vectors of its own (a pickle may have to build them again)."""
+        result = object.__new__(type(self))
+        result.__dict__.update(Operator.__getstate__(self))
+        return result
 
     def update(self, A: Any) -> None:
         """Set up again for a new matrix of the same shape, keeping what depends on the pattern alone.
@@ -115,6 +138,11 @@ class Preconditioner(Operator):
         ------
         ValueError
             If `A` has another shape.
+
+        Notes
+        -----
+        The new matrix may have another pattern, entries of another type, and another grid. If the set-up fails, the
+        preconditioner stays what it was.
         """
         operator = as_operator(A)
         if operator.shape != self.shape:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...linalg import Operator, vectors
+from ...linalg import CSROperator, DenseOperator, Operator, StencilOperator, vectors
 from ..chebyshev import lanczos_bounds
 from ..gate import check_count
 from .base import Preconditioner, filled_diagonal
@@ -36,38 +36,48 @@ class ChebyshevPreconditioner(Preconditioner):
     def _setup(self, A: Operator, previous: bool) -> None:
         if A.symmetric is False:
             raise ValueError("A states that it is not symmetric: chebyshev needs a symmetric positive definite matrix")
-        self.A = A
+        n = A.shape[0]
+        if not n:
+            raise ValueError("A has shape (0, 0): chebyshev needs at least one unknown")
         try:
             diagonal = filled_diagonal(A).real
         except TypeError:
-            diagonal = np.ones(A.shape[0])
+            diagonal = np.ones(n)
+        if not np.isfinite(diagonal).all():
+            row = int(np.argmin(np.isfinite(diagonal)))
+            raise np.linalg.LinAlgError(f"A has a NaN or infinite diagonal entry (row {row}): wanted finite entries")
         if (diagonal <= 0).any():
             row = int(np.argmax(diagonal <= 0))
             raise np.linalg.LinAlgError(
                 f"A has a diagonal entry that is not positive (row {row}): chebyshev needs a positive definite matrix"
             )
-        self.scaling = (1.0 / np.sqrt(diagonal)).astype(A.dtype)
-        n = A.shape[0]
-        scaled = np.empty(n, dtype=A.dtype)
+        work = self.dtype  # floating, whatever the type of A
+        scaling = 1.0 / np.sqrt(diagonal, dtype=np.float64)
+        narrow = scaling.astype(work)
+        scaled = np.empty(n, dtype=work)
 
         def product(x: Array, out: Array) -> None:
-            np.multiply(self.scaling, x, out=scaled)
+            np.multiply(narrow, x, out=scaled)
             A._apply(scaled, out)
-            np.multiply(self.scaling, out, out=out)
+            np.multiply(narrow, out, out=out)
 
-        start = np.random.default_rng(0).standard_normal(n).astype(A.dtype)
+        start = np.random.default_rng(0).standard_normal(n).astype(work)
         _, high = lanczos_bounds(product, start, self.steps)
         if not np.isfinite(high) or high <= 0:
             raise np.linalg.LinAlgError(
                 "A gave no positive, finite eigenvalue estimate: chebyshev needs a definite matrix"
             )
-        self.high = 1.1 * high
+        bound = _norm_bound(A, diagonal)
+        self.A = A
+        self.high = min(1.1 * high, bound)
         self.low = self.high / self.ratio
-        self.inverse = self.scaling * self.scaling
+        self.inverse = (1.0 / diagonal).astype(narrow.real.dtype)
         self.symmetric = True
-        # the polynomial stays positive on (0, high]; it is definite as long as the estimate bounds the spectrum
-        self.positive_definite = True if A.positive_definite else None
-        self.memory_bytes = self.scaling.nbytes + self.inverse.nbytes + 3 * n * A.dtype.itemsize
+        # the polynomial is (1 - T(t)) / (eigenvalue) up to scale, with |t| < t(0) while eigenvalues stay below high + low:
+        # positive there; further up T grows, to minus infinity for an odd degree (harmless), else to plus infinity
+        certain = self.degree % 2 == 1 or bound < self.high + self.low
+        self.positive_definite = True if A.positive_definite and certain else None
+        self.memory_bytes = self.inverse.nbytes + 3 * n * work.itemsize
 
     def _apply(self, x: Array, out: Array) -> None:
         n = x.shape[0]
@@ -88,6 +98,27 @@ class ChebyshevPreconditioner(Preconditioner):
             rho = rho_new
 
 
+def _norm_bound(A: Operator, diagonal: Array) -> float:
+    """Upper bound of the eigenvalues of D^-1 A from its entries, infinite where these are out of reach.
+
+    For any positive w the largest of ``(|A| w)_i / (d_i w_i)`` is one (Collatz and Wielandt).
+    """
+    bound = np.inf
+    for weights in (np.ones(diagonal.shape), 1.0 / np.sqrt(diagonal, dtype=np.float64)):
+        if isinstance(A, CSROperator):
+            sums = abs(A.matrix) @ weights
+        elif isinstance(A, DenseOperator):
+            sums = abs(A.array) @ weights
+        elif isinstance(A, StencilOperator) and A.dtype.kind != "c":
+            product = np.empty(diagonal.shape)  # all entries beside the diagonal are negative or zero
+            A._apply(weights, product)
+            sums = 2.0 * diagonal * weights - product
+        else:
+            return float("inf")
+        bound = min(bound, float((sums / (diagonal * weights)).max()))
+    return bound * (1.0 + 100.0 * float(np.finfo(np.dtype(A.dtype)).eps))
+
+
 def chebyshev(A: Any, degree: int = 3, *, ratio: float = 30.0, lanczos_steps: int = 12) -> ChebyshevPreconditioner:
     """Polynomial preconditioner: `degree` Chebyshev steps around the diagonal of A.
 
@@ -99,17 +130,22 @@ def chebyshev(A: Any, degree: int = 3, *, ratio: float = 30.0, lanczos_steps: in
         Number of steps; an application costs ``degree - 1`` products with A.
     ratio : float
         The polynomial is built for the interval ``[high / ratio, high]``, high being the estimated largest eigenvalue
-        of the scaled matrix plus a tenth.
+        of the scaled matrix plus a tenth, or a bound from the entries of A where that is smaller.
     lanczos_steps : int
         Products spent on that estimate in the set-up.
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a diagonal entry is not positive.
+        If a diagonal entry is not positive, or entries are NaN or infinite.
+    ValueError
+        If A states that it is not symmetric, is empty, or a parameter is out of range.
 
     Notes
     -----
+    The estimate may fall short of the largest eigenvalue. An odd degree stays positive definite even so; an even one is
+    stated to be only where the entries of A bound the spectrum below ``high + high / ratio``.
+
     In exact arithmetic polynomial preconditioning never reduces the number of products with A below that of plain CG;
     it saves inner products, which pays where these are dear.
 

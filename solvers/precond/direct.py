@@ -11,7 +11,7 @@ from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 
 from ...linalg import Operator
-from .base import Preconditioner, assembled
+from .base import Preconditioner, assembled, bytes_of
 
 __all__ = ["Direct", "direct"]
 
@@ -25,6 +25,8 @@ class Direct(Preconditioner):
 
     def _setup(self, A: Operator, previous: bool) -> None:
         matrix = csc_array(assembled(A, "direct"))
+        if not matrix.shape[0]:
+            raise ValueError("A has shape (0, 0): direct needs at least one unknown")
         if not np.isfinite(matrix.data).all():
             raise np.linalg.LinAlgError("A holds NaN or infinite entries: it cannot be factored")
         definite = bool(A.positive_definite) and A.nullspace is None
@@ -35,9 +37,7 @@ class Direct(Preconditioner):
         else:
             matrix, self.scaling = _equilibrate(matrix)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                self.factor = splu(matrix, **options)
+            self.factor = _factor(matrix, options)
         except (RuntimeError, Warning):  # SuperLU names only a line of its own source
             raise np.linalg.LinAlgError("A cannot be factored: it is singular to working precision") from None
         except MemoryError:
@@ -46,8 +46,16 @@ class Direct(Preconditioner):
             ) from None
         self.symmetric = True if A.symmetric else None
         self.positive_definite = True if definite else None
+        self._matrix, self._options = matrix, options
         entries = int(self.factor.nnz)
-        self.memory_bytes = entries * (matrix.dtype.itemsize + 4)
+        self.memory_bytes = entries * (matrix.dtype.itemsize + 4) + bytes_of(matrix, self.scaling)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "factor"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.factor = _factor(self._matrix, self._options)
 
     def _apply(self, x: Array, out: Array) -> None:
         out[:] = self._solve(x, "N")
@@ -72,6 +80,13 @@ class Direct(Preconditioner):
         return self._solve(np.ravel(x), "H")
 
 
+def _factor(matrix: csc_array, options: dict[str, Any]) -> Any:
+    """Run SuperLU, with its warnings as errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return splu(matrix, **options)
+
+
 def _equilibrate(matrix: csc_array) -> tuple[csc_array, tuple[Array, Array]]:
     """Scale rows and columns by powers of two so that their largest entries come near 1.
 
@@ -86,7 +101,8 @@ def _equilibrate(matrix: csc_array) -> tuple[csc_array, tuple[Array, Array]]:
         rows /= by_row
         columns /= by_column
         scaled.data = matrix.data * rows[scaled.indices] * np.repeat(columns, np.diff(scaled.indptr))
-    rows, columns = (2.0 ** np.round(np.log2(factors)) for factors in (rows, columns))  # exact in binary
+    most = np.finfo(matrix.dtype).maxexp - 4
+    rows, columns = (2.0 ** np.clip(np.round(np.log2(f)), -most, most) for f in (rows, columns))  # exact in binary
     scaled.data = (matrix.data * rows[scaled.indices] * np.repeat(columns, np.diff(scaled.indptr))).astype(matrix.dtype)
     real = matrix.data.real.dtype
     return scaled, (rows.astype(real), columns.astype(real))
@@ -109,6 +125,9 @@ def direct(A: Any) -> Direct:
     Symmetric mode without pivoting where A states that it is definite, otherwise rows and columns are scaled by powers of
     two and factored with partial pivoting and a column ordering.
     CHOLMOD, which is faster on definite matrices, is outside the dependencies.
+
+    SuperLU's factors cannot be pickled, so the (scaled) matrix is kept beside them and counted in ``memory_bytes``; loading
+    a pickle factors it again.
 
     Examples
     --------

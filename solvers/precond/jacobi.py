@@ -26,13 +26,26 @@ class Jacobi(Preconditioner):
             diagonal = filled_diagonal(A)
         except TypeError as error:
             raise TypeError(f"jacobi needs the diagonal of A: {error}") from None
+        bad = np.flatnonzero(~np.isfinite(diagonal))
+        if bad.size:
+            raise np.linalg.LinAlgError(
+                f"A has {bad.size} diagonal entries that are NaN or infinite (the first in row {bad[0]}): wanted finite "
+                "entries"
+            )
         zero = np.flatnonzero(diagonal == 0)
         if zero.size:
             raise np.linalg.LinAlgError(
                 f"A has {zero.size} zero diagonal entries (the first in row {zero[0]}): jacobi cannot divide by them; use "
                 "ilu or direct, or permute the rows"
             )
-        self.inverse = 1.0 / diagonal
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            inverse = (1.0 / diagonal).astype(self.dtype, copy=False)
+        if not np.isfinite(inverse).all():
+            row = int(np.flatnonzero(~np.isfinite(inverse))[0])
+            raise np.linalg.LinAlgError(
+                f"the diagonal entry of row {row} is {diagonal[row]}, whose inverse overflows in {self.dtype}: scale A"
+            )
+        self.inverse = inverse
         self.symmetric = not np.any(self.inverse.imag)
         self.positive_definite = bool(self.symmetric and (self.inverse.real > 0).all())
         self.memory_bytes = self.inverse.nbytes
@@ -41,16 +54,12 @@ class Jacobi(Preconditioner):
         np.multiply(self.inverse, x, out=out)
 
     def _apply_torch(self, x: Any, out: Any) -> None:
-        key = ("torch", x.device)
+        key = ("torch", x.device, x.dtype)
         if key not in self._buffers:
             import torch
 
             self._buffers[key] = torch.from_numpy(self.inverse).to(device=x.device, dtype=x.dtype)
         out.copy_(self._buffers[key] * x)
-
-    def _run_setup(self, operator: Operator, *, previous: bool) -> None:
-        self._buffers.clear()
-        super()._run_setup(operator, previous=previous)
 
     def _adjoint(self) -> Operator:
         from ...linalg import DiagonalOperator
@@ -72,7 +81,7 @@ def jacobi(A: Any) -> Jacobi:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a diagonal entry is zero.
+        If a diagonal entry is zero, NaN or infinite.
     TypeError
         If A cannot state its diagonal.
 
@@ -107,11 +116,17 @@ class BlockJacobi(Preconditioner):
         inside = row // k == column // k
         row, column = row[inside], column[inside]
         np.add.at(blocks, (row // k, row % k, column % k), matrix.data[inside])
+        spoilt = np.flatnonzero(~np.isfinite(blocks).all(axis=(1, 2)))
+        if spoilt.size:
+            raise np.linalg.LinAlgError(
+                f"diagonal block {spoilt[0]} of A (rows {spoilt[0] * k} to {min(n, (spoilt[0] + 1) * k) - 1}) holds NaN or "
+                "infinite entries: wanted finite ones"
+            )
         for i in range(n - (count - 1) * k, k):  # the last block is filled up with the identity
             blocks[-1, i, i] = 1.0
         try:
-            self.inverses = np.linalg.inv(blocks)
-            singular = not np.isfinite(self.inverses).all()
+            inverses = np.linalg.inv(blocks)
+            singular = not np.isfinite(inverses).all()
         except np.linalg.LinAlgError:
             singular = True
         if singular:
@@ -123,7 +138,8 @@ class BlockJacobi(Preconditioner):
         self.symmetric = True if A.symmetric else None
         self.positive_definite = True if A.positive_definite and A.nullspace is None else None
         if self.symmetric:
-            self.inverses = 0.5 * (self.inverses + self.inverses.conj().transpose(0, 2, 1))
+            inverses = 0.5 * (inverses + inverses.conj().transpose(0, 2, 1))
+        self.inverses = inverses
         self.memory_bytes = self.inverses.nbytes
         self.name = f"block jacobi({k})"
 
@@ -155,7 +171,7 @@ def block_jacobi(A: Any, block_size: int = 4) -> BlockJacobi:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a block is singular.
+        If a block is singular, or holds NaN or infinite entries.
 
     Notes
     -----

@@ -85,7 +85,7 @@ def ssor(A: Any, omega: float = 1.0) -> SSORPreconditioner:
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a diagonal entry is missing or not positive.
+        If a diagonal entry is missing or not positive, or an entry is NaN or infinite.
     ValueError, TypeError
         If `A` is not symmetric, cannot be assembled, or `omega` is out of range.
 
