@@ -14,6 +14,7 @@ precision; vectors of other types are converted on the way in and out.
 from __future__ import annotations
 
 import inspect
+import threading
 from typing import Any, cast
 
 import numpy as np
@@ -26,6 +27,8 @@ from .base import Preconditioner, assembled
 __all__ = ["AMG", "amg"]
 
 Array = npt.NDArray[Any]
+
+_GLOBAL_STATE = threading.Lock()  # numpy's global random state is one for all threads
 
 KINDS = ("sa", "rs")
 
@@ -210,18 +213,19 @@ def _build(matrix: csr_matrix, kind: str, seed: int, options: dict[str, Any]) ->
 
     builder = pyamg.smoothed_aggregation_solver if kind == "sa" else pyamg.ruge_stuben_solver
     _check_options(builder, options)
-    former = np.random.get_state()  # noqa: NPY002
-    try:
-        np.random.seed(seed)  # noqa: NPY002
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyAMG announces conversions of formats; the result is what counts
-            return builder(matrix, **options)
-    except (TypeError, ValueError) as error:
-        if not options or isinstance(error, np.linalg.LinAlgError):
-            raise
-        raise ValueError(f"PyAMG refuses these options ({', '.join(options)}): {error}") from error
-    finally:
-        np.random.set_state(cast(Any, former))  # noqa: NPY002
+    with _GLOBAL_STATE:
+        former = np.random.get_state()  # noqa: NPY002
+        try:
+            np.random.seed(seed)  # noqa: NPY002
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PyAMG announces conversions of formats; the result is what counts
+                return builder(matrix, **options)
+        except (TypeError, ValueError) as error:
+            if not options or isinstance(error, np.linalg.LinAlgError):
+                raise
+            raise ValueError(f"PyAMG refuses these options ({', '.join(options)}): {error}") from error
+        finally:
+            np.random.set_state(cast(Any, former))  # noqa: NPY002
 
 
 def amg(
