@@ -71,7 +71,7 @@ def solve_triangular(L: Any, b: npt.ArrayLike, *, lower: bool = True, unit_diago
     >>> solve_triangular(csr_array([[2.0, 0.0], [1.0, 4.0]]), [2.0, 9.0])
     array([1., 2.])
     """
-    matrix = _square_csr(L)
+    matrix = _square_csr(L, trusted=np.ndim(b) == 1)
     rhs = _right_hand_side(b, matrix.shape[0])
     dtype = np.result_type(matrix.dtype, rhs.dtype)
     data = matrix.data if matrix.data.dtype.kind == dtype.kind else matrix.data.astype(dtype)
@@ -85,6 +85,7 @@ def solve_triangular(L: Any, b: npt.ArrayLike, *, lower: bool = True, unit_diago
             indptr, indices, data, np.ascontiguousarray(rhs), x, not lower, unit_diagonal
         )
     if code != kernels.SOLVED:
+        _check_indices(matrix)
         raise _failure(code, int(row), lower)
     return x
 
@@ -228,13 +229,17 @@ class TriangularSolver:
 # --- checks -------------------------------------------------------------------------------------------------
 
 
-def _square_csr(L: Any) -> csr_array:
+def _square_csr(L: Any, *, trusted: bool = False) -> csr_array:
+    """Return L as a square CSR array; `trusted` leaves the look at every index to the kernel."""
     if not issparse(L):
         raise TypeError(f"L is a {type(L).__name__}: wanted a SciPy sparse array or matrix, best csr_array")
     if L.ndim != 2 or L.shape[0] != L.shape[1]:
         raise ValueError(f"L has shape {L.shape}: wanted a square matrix")
     matrix = L if L.format == "csr" else csr_array(L)
-    _check_indices(matrix)
+    if not trusted:
+        _check_indices(matrix)
+    elif matrix.indptr.size != matrix.shape[0] + 1 or matrix.data.size != matrix.indices.size:
+        _check_indices(matrix)
     if matrix.dtype.char in "fdFD":
         return matrix if matrix.dtype.isnative else matrix.astype(matrix.dtype.newbyteorder("="))
     if matrix.dtype.kind not in "biufc":

@@ -16,7 +16,7 @@ from numba import njit
 _FLAGS = {"contract"}
 
 # what a checked solve may report besides the row: see `linalg.triangular`
-SOLVED, WRONG_TRIANGLE, NO_PIVOT = 0, 1, 2
+SOLVED, WRONG_TRIANGLE, NO_PIVOT, CORRUPT = 0, 1, 2, 3
 
 
 @njit(cache=True, fastmath=_FLAGS)
@@ -28,6 +28,8 @@ def _any_row(indptr, indices, data, rhs, x, i, upper, unit):
         c = np.uint64(indices[p])
         if c == i:
             pivot += data[p]
+        elif c >= np.uint64(x.shape[0]):
+            return 3, acc
         elif (c < i) != upper:
             acc -= data[p] * x[c]
         else:
@@ -46,15 +48,19 @@ def checked_solve_lower(indptr, indices, data, b, x, unit):
     Rows may be unsorted, duplicates add up.
 
     The fast path takes a row whose last entries are the diagonal and its neighbour; a largest column index
-    beyond the diagonal, seen only afterwards, sends the row to `_any_row`.
+    beyond the diagonal, seen only afterwards, sends the row to `_any_row`. Until then no index is trusted: reads
+    stop at x[i], and row pointers are compared with the number of entries.
     """
     n = np.uint64(x.shape[0])
     one = np.uint64(1)
     zero = x.dtype.type(0)
     last = zero
+    count = np.uint64(indices.shape[0])
     lo = np.uint64(indptr[0])
     for i in range(n):
         hi = np.uint64(indptr[i + one])
+        if hi < lo or hi > count:
+            return 3, i
         end = hi
         rhs = x.dtype.type(b[i])
         acc = rhs
@@ -70,7 +76,7 @@ def checked_solve_lower(indptr, indices, data, b, x, unit):
         for p in range(lo, end):
             c = np.uint64(indices[p])
             most = max(most, c)
-            acc -= data[p] * x[c]
+            acc -= data[p] * x[min(c, i)]
         if most >= i and lo < end:
             code, last = _any_row(indptr, indices, data, rhs, x, i, False, unit)
             if code != 0:
@@ -98,9 +104,13 @@ def checked_solve_upper(indptr, indices, data, b, x, unit):
     zero = x.dtype.type(0)
     last = zero
     hi = np.uint64(indptr[n])
+    if hi > np.uint64(indices.shape[0]):
+        return 3, n
     for s in range(n):
         i = n - one - s
         lo = np.uint64(indptr[i])
+        if lo > hi:
+            return 3, i
         begin = lo
         rhs = x.dtype.type(b[i])
         acc = rhs
@@ -112,12 +122,12 @@ def checked_solve_upper(indptr, indices, data, b, x, unit):
         if begin < hi and indices[begin] == i + one:
             coef = x.dtype.type(data[begin])
             begin += one
-        least = n
+        least, most = n, np.uint64(0)
         for p in range(begin, hi):
             c = np.uint64(indices[p])
-            least = min(least, c)
-            acc -= data[p] * x[c]
-        if least <= i:
+            least, most = min(least, c), max(most, c)
+            acc -= data[p] * x[min(c, n - one)]
+        if least <= i or most >= n:
             code, last = _any_row(indptr, indices, data, rhs, x, i, True, unit)
             if code != 0:
                 return code, i
