@@ -236,9 +236,7 @@ def _square_csr(L: Any, *, trusted: bool = False) -> csr_array:
     if L.ndim != 2 or L.shape[0] != L.shape[1]:
         raise ValueError(f"L has shape {L.shape}: wanted a square matrix")
     matrix = L if L.format == "csr" else csr_array(L)
-    if not trusted:
-        _check_indices(matrix)
-    elif matrix.indptr.size != matrix.shape[0] + 1 or matrix.data.size != matrix.indices.size:
+    if not trusted or matrix.indptr.size != matrix.shape[0] + 1 or matrix.data.size != matrix.indices.size:
         _check_indices(matrix)
     if matrix.dtype.char in "fdFD":
         return matrix if matrix.dtype.isnative else matrix.astype(matrix.dtype.newbyteorder("="))
