@@ -215,9 +215,14 @@ def test_without_matplotlib_records_and_tables_are_made(here, capsys, monkeypatc
     assert run(capsys, "list")[0] == 0
 
 
-def _start(folder: Path, *arguments: str) -> subprocess.Popen:
+def _start(folder, *arguments):
+    """Run the command line as a terminal would: whoever starts the tests in the background makes children ignore Ctrl-C."""
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from ritzkit.reports.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     return subprocess.Popen(
-        [sys.executable, "-m", "ritzkit", *arguments],
+        [sys.executable, "-c", code, *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -271,7 +276,10 @@ def test_interrupt_keeps_finished_records_and_says_how_to_go_on(tmp_path):
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, out) == (130, "")
     kept = [r for r in read(records) if r["kind"] == "solve"]
     assert len(kept) >= 2
