@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
 from .kernels import triangular as kernels
+from .operators.matrix import check_indices
 
 __all__ = ["TriangularSolver", "solve_triangular"]
 
@@ -85,7 +86,7 @@ def solve_triangular(L: Any, b: npt.ArrayLike, *, lower: bool = True, unit_diago
             indptr, indices, data, np.ascontiguousarray(rhs), x, not lower, unit_diagonal
         )
     if code != kernels.SOLVED:
-        _check_indices(matrix)
+        check_indices(matrix, "L")
         raise _failure(code, int(row), lower)
     return x
 
@@ -237,25 +238,12 @@ def _square_csr(L: Any, *, trusted: bool = False) -> csr_array:
         raise ValueError(f"L has shape {L.shape}: wanted a square matrix")
     matrix = L if L.format == "csr" else csr_array(L)
     if not trusted or matrix.indptr.size != matrix.shape[0] + 1 or matrix.data.size != matrix.indices.size:
-        _check_indices(matrix)
+        check_indices(matrix, "L")
     if matrix.dtype.char in "fdFD":
         return matrix if matrix.dtype.isnative else matrix.astype(matrix.dtype.newbyteorder("="))
     if matrix.dtype.kind not in "biufc":
         raise TypeError(f"L has dtype {matrix.dtype}: wanted numbers")
     return matrix.astype(np.complex128 if matrix.dtype.kind == "c" else np.float64)
-
-
-def _check_indices(matrix: Any) -> None:
-    """Refuse indices that would read outside the arrays: compiled kernels do not look."""
-    indptr, indices, n = matrix.indptr, matrix.indices, matrix.shape[0]
-    count = indices.size
-    if indptr.size != n + 1 or indptr[0] != 0 or not indptr[-1] <= count or matrix.data.size != count:
-        raise ValueError("L has row pointers (indptr) that do not fit its entries: build the sparse array again")
-    if (indptr[1:] < indptr[:-1]).any():
-        raise ValueError("L has row pointers (indptr) that decrease: build the sparse array again")
-    # one pass: a negative index is a huge unsigned one
-    if count and indices.view(indices.dtype.str.replace("i", "u")).max() >= n:
-        raise ValueError(f"L holds a column index outside 0 to {n - 1}: build the sparse array again")
 
 
 def _right_hand_side(b: npt.ArrayLike, n: int) -> Array:

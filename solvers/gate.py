@@ -98,14 +98,14 @@ class System:
 
     def __init__(
         self, method: str, A: Operator, b: Any, x: Any, M: Operator | None, tolerance: float, maxiter: int,
-        callback: Callable[[Any], Any] | None, zero_guess: bool, user_b: Any,
+        callback: Callable[[Any], Any] | None, zero_guess: bool, user_b: Any, b_norm: float,
     ) -> None:  # fmt: skip
         self.method, self.A, self.b, self.x, self.M = method, A, b, x, M
         self.tolerance, self.maxiter, self.callback = tolerance, maxiter, callback
         self.zero_guess, self._user_b = zero_guess, user_b
         self.unit = 1.0  # power of two by which b and x are scaled inside, so that squared norms stay in range
         self.n = A.shape[0]
-        self.b_norm = vectors.norm(b)
+        self.b_norm = b_norm
         self.scale = self.b_norm if self.b_norm > 0 else 1.0
         self.matvecs = self.psolves = 0
         self.residuals: list[float] = []
@@ -367,10 +367,12 @@ def enter(
         zero_guess = not host.any()
         vectors.copy_from_numpy(host, x)
 
-    unit = 1.0 if 1e-9 < vectors.norm(b) < 1e9 else _unit(b)
+    b_norm = vectors.norm(b)
+    unit = 1.0 if 1e-9 < b_norm < 1e9 else _unit(b)
     if unit != 1.0:
         b, x = b * unit, x * unit
-    system = System(method, A, b, x, M, 0.0, limit, callback, zero_guess, user_b)
+        b_norm = vectors.norm(b)
+    system = System(method, A, b, x, M, 0.0, limit, callback, zero_guess, user_b, b_norm)
     system.unit = unit
     system.tolerance = max(rtol * system.b_norm if system.b_norm else 0.0, atol * unit)
     if isinstance(x0, str) and M is not None:

@@ -56,12 +56,12 @@ _COMMON = """
 """
 
 
-def _check_omega(omega: Any, most: float, name: str) -> float:
+def _check_omega(omega: Any, name: str) -> float:
     if not np.isscalar(omega) or isinstance(omega, (str, bytes)) or not np.isreal(omega):
-        raise ValueError(f"omega is {omega!r}: {name} wants a number in (0, {most:g})")
+        raise ValueError(f"omega is {omega!r}: {name} wants a number in (0, 2)")
     value = float(omega)  # type: ignore[arg-type]
-    if not 0.0 < value < most:
-        raise ValueError(f"omega is {omega!r}: {name} wants a number in (0, {most:g})")
+    if not 0.0 < value < 2.0:
+        raise ValueError(f"omega is {omega!r}: {name} wants a number in (0, 2)")
     return value
 
 
@@ -144,7 +144,7 @@ def jacobi(
 ) -> SolveResult:  # fmt: skip
     """Solve A x = b by (weighted) Jacobi iteration."""
     return _run(
-        "jacobi", A, b, x0, _check_omega(omega, 2.0, "jacobi"), _jacobi_step, rtol=rtol, atol=atol, maxiter=maxiter,
+        "jacobi", A, b, x0, _check_omega(omega, "jacobi"), _jacobi_step, rtol=rtol, atol=atol, maxiter=maxiter,
         callback=callback,
     )  # fmt: skip
 
@@ -155,7 +155,7 @@ def sor(
 ) -> SolveResult:  # fmt: skip
     """Solve A x = b by successive over-relaxation (omega = 1: Gauss-Seidel)."""
     return _run(
-        "sor", A, b, x0, _check_omega(omega, 2.0, "sor"), _sor_step, rtol=rtol, atol=atol, maxiter=maxiter,
+        "sor", A, b, x0, _check_omega(omega, "sor"), _sor_step, rtol=rtol, atol=atol, maxiter=maxiter,
         callback=callback,
     )  # fmt: skip
 
@@ -166,7 +166,7 @@ def ssor(
 ) -> SolveResult:  # fmt: skip
     """Solve A x = b by symmetric over-relaxation: a sweep in order, then one in reverse."""
     return _run(
-        "ssor", A, b, x0, _check_omega(omega, 2.0, "ssor"), _ssor_step, rtol=rtol, atol=atol, maxiter=maxiter,
+        "ssor", A, b, x0, _check_omega(omega, "ssor"), _ssor_step, rtol=rtol, atol=atol, maxiter=maxiter,
         callback=callback,
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ __all__ = [
     "ForeignOperator",
     "IdentityOperator",
     "canonical_csr",
+    "check_indices",
     "index_view",
     "is_hermitian",
 ]
@@ -42,7 +43,7 @@ def canonical_csr(matrix: Any) -> csr_array:
         result = result.astype(wanted)
     if not result.data.dtype.isnative:
         result = result.astype(result.dtype.newbyteorder("="))
-    _check_indices(result)
+    check_indices(result)
     # SciPy caches its answers on the object, and another copy may have been edited since: look at the indices themselves
     result.has_canonical_format = bool(_canonical(result))
     if not result.has_canonical_format:
@@ -57,13 +58,17 @@ def canonical_csr(matrix: Any) -> csr_array:
     return result
 
 
-def _check_indices(matrix: csr_array) -> None:
+def check_indices(matrix: csr_array, name: str = "A") -> None:
     """Refuse indices that would read outside the arrays: compiled kernels do not look."""
-    indptr, indices = matrix.indptr, matrix.indices
-    if indptr[0] != 0 or indptr[-1] > indices.size or indices.size != matrix.data.size or (np.diff(indptr) < 0).any():
-        raise ValueError("A has row pointers (indptr) that do not fit its entries: build the sparse array again")
-    if indices.size and (indices.min() < 0 or indices.max() >= matrix.shape[1]):
-        raise ValueError(f"A holds a column index outside 0 to {matrix.shape[1] - 1}: build the sparse array again")
+    indptr, indices, (rows, columns) = matrix.indptr, matrix.indices, matrix.shape
+    count = indices.size
+    if indptr.size != rows + 1 or indptr[0] != 0 or not indptr[-1] <= count or matrix.data.size != count:
+        raise ValueError(f"{name} has row pointers (indptr) that do not fit its entries: build the sparse array again")
+    if (indptr[1:] < indptr[:-1]).any():
+        raise ValueError(f"{name} has row pointers (indptr) that decrease: build the sparse array again")
+    # one pass: a negative index is a huge unsigned one
+    if count and index_view(indices).max() >= columns:
+        raise ValueError(f"{name} holds a column index outside 0 to {columns - 1}: build the sparse array again")
 
 
 def _canonical(matrix: csr_array) -> bool:
