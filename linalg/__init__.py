@@ -26,7 +26,9 @@ from .operators import (
     as_operator,
     is_hermitian,
 )
+from .pagerank import PageRankResult, WalkIndex, pagerank_power, personalized_pagerank, transition_matrix
 from .relaxation import Relaxation
+from .sparse_product import RAPPlan, SpGEMMPlan, aat, masked_spgemm, rap, spgemm
 from .triangular import TriangularSolver, solve_triangular
 
 __all__ = [
@@ -42,17 +44,28 @@ __all__ = [
     "KroneckerOperator",
     "LowRankUpdate",
     "Operator",
+    "PageRankResult",
     "ProductOperator",
+    "RAPPlan",
     "Relaxation",
     "ScaledOperator",
+    "SpGEMMPlan",
     "StencilOperator",
     "SumOperator",
     "TransposeOperator",
     "TriangularSolver",
+    "WalkIndex",
+    "aat",
     "as_operator",
     "factor",
     "is_hermitian",
+    "masked_spgemm",
+    "pagerank_power",
+    "personalized_pagerank",
+    "rap",
     "solve_triangular",
+    "spgemm",
     "threads",
+    "transition_matrix",
     "vectors",
 ]

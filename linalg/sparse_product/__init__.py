@@ -1,0 +1,8 @@
+"""Sparse times sparse: one-shot products, plans for many products on one pattern, triple products, semirings."""
+
+from .masked import masked_spgemm
+from .plan import SpGEMMPlan
+from .product import spgemm
+from .rap import RAPPlan, aat, rap
+
+__all__ = ["RAPPlan", "SpGEMMPlan", "aat", "masked_spgemm", "rap", "spgemm"]

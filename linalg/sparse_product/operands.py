@@ -1,0 +1,134 @@
+"""The two factors of a sparse product, checked and brought to one type of entries and one type of indices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array, issparse
+
+from ..operators.matrix import index_view
+
+__all__ = ["Operands", "as_csr", "common_dtype", "operands", "require_shapes"]
+
+Array = npt.NDArray[Any]
+
+ENTRY_TYPES = "ilqfdFD"  # what the kernels are compiled for: int32, int64, float and complex
+SMALLEST = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """Two CSR matrices as plain arrays: unsigned views of the indices, entries of one type.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the product.
+    ap, aj, ax, bp, bj, bx : ndarray
+        Row pointers, column indices and entries of A and of B.
+    """
+
+    shape: tuple[int, int]
+    inner: int
+    dtype: np.dtype[Any]
+    ap: Array
+    aj: Array
+    ax: Array
+    bp: Array
+    bj: Array
+    bx: Array
+
+
+def as_csr(matrix: Any, name: str) -> csr_array:
+    """Return any sparse container, CSR operator or dense 2-D array as a CSR array, without a copy where it is one."""
+    if type(matrix) is csr_array:
+        if matrix.ndim != 2:
+            raise ValueError(f"{name} has {matrix.ndim} dimension: wanted a matrix")
+        return matrix
+    held = getattr(matrix, "matrix", None)  # CSROperator
+    if isinstance(held, csr_array):
+        return held
+    if not issparse(matrix):
+        matrix = np.asarray(matrix)
+        if matrix.dtype == object or matrix.ndim != 2:
+            raise TypeError(f"{name} is {type(matrix).__name__}, {matrix.dtype}: wanted a sparse array or a 2-D array")
+    elif matrix.ndim != 2:
+        raise ValueError(f"{name} has {matrix.ndim} dimension: wanted a matrix")
+    return csr_array(matrix)
+
+
+def require_shapes(left: tuple[int, ...], right: tuple[int, ...], names: tuple[str, str]) -> None:
+    """Refuse factors whose inner dimensions differ."""
+    if left[1] != right[0]:
+        a, b = names
+        raise ValueError(
+            f"{a} has shape {left} and {b} has shape {right}: {a} @ {b} needs as many columns in {a} as rows in {b}"
+        )
+
+
+def common_dtype(left: np.dtype[Any], right: np.dtype[Any], names: tuple[str, str]) -> np.dtype[Any]:
+    """Type of the entries of a product: NumPy's promotion, within the types that the kernels know."""
+    if left is right and left.char in ENTRY_TYPES and left.isnative:
+        return left
+    dtype = np.result_type(left, right) if left.kind in "biufc" and right.kind in "biufc" else np.dtype(object)
+    if dtype.char not in ENTRY_TYPES:
+        a, b = names
+        raise TypeError(
+            f"{a} has dtype {left} and {b} has dtype {right}: the product takes int32, int64, float32, float64, complex64 and "
+            "complex128; convert with .astype"
+        )
+    return dtype.newbyteorder("=")
+
+
+def _pointers(matrix: csr_array, name: str) -> None:
+    indptr = matrix.indptr
+    if matrix.indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name} has indices of dtype {matrix.indices.dtype} and indptr of dtype {indptr.dtype}: wanted int32 or int64"
+        )
+    n = matrix.shape[0]
+    entries = int(indptr[-1]) if indptr.size == n + 1 else -1
+    if (
+        entries < 0
+        or int(indptr[0]) != 0
+        or entries > matrix.indices.size
+        or entries > matrix.data.size
+        or (n > 1 and bool((indptr[1:] < indptr[:-1]).any()))
+    ):
+        raise ValueError(f"{name} has row pointers (indptr) that do not fit its entries: build the sparse array again")
+
+
+def _same_index(matrix: csr_array, dtype: Any) -> tuple[Array, Array]:
+    return (
+        index_view(np.ascontiguousarray(matrix.indptr, dtype=dtype)),
+        index_view(np.ascontiguousarray(matrix.indices, dtype=dtype)),
+    )
+
+
+def operands(A: csr_array, B: csr_array, names: tuple[str, str] = ("A", "B")) -> Operands:
+    """Check shapes, types and row pointers of two CSR arrays and view them as the kernels need them.
+
+    Column indices are checked by the kernels that read them first.
+    """
+    require_shapes(A.shape, B.shape, names)
+    dtype = common_dtype(A.dtype, B.dtype, names)
+    _pointers(A, names[0])
+    _pointers(B, names[1])
+    large = max(A.shape[0], A.shape[1], B.shape[1], A.indices.size, B.indices.size) > SMALLEST
+    index = np.int64 if large else np.int32
+    ap, aj = _same_index(A, index)
+    bp, bj = _same_index(B, index)
+    return Operands(
+        (A.shape[0], B.shape[1]),
+        A.shape[1],
+        dtype,
+        ap,
+        aj,
+        np.ascontiguousarray(A.data, dtype=dtype),
+        bp,
+        bj,
+        np.ascontiguousarray(B.data, dtype=dtype),
+    )
