@@ -108,19 +108,18 @@ def _product(o: Operands, structure: Structure, values: Numbers, mask: csr_array
     a_ptr, a_idx, b_ptr, b_idx, m_ptr, m_idx = (
         np.ascontiguousarray(x, dtype=kind) for x in (o.ap, o.aj, o.bp, o.bj, mask.indptr, mask.indices)
     )
-    entries = int(b_ptr[-1])
     sizes = np.diff(m_ptr)
     work = np.where(sizes > 0, structure.work + sizes.astype(np.uint64), np.uint64(0))
     total = int(work.sum())
 
-    left = (a_ptr, a_idx, a_idx if values.a is None else values.a)
+    left = (a_ptr, a_idx, a_idx if values.a is None else values.a)  # the numbers may be followed by unused ones
     right = (b_ptr, b_idx, b_idx if values.b is None else values.b)
     transposed, by_dots = right, np.empty(0, bool)
-    if total > TRANSPOSE_WORK * entries and kernels.row_order(a_ptr, a_idx) == kernels.STRICT:
-        column_sizes = np.bincount(b_idx[:entries], minlength=columns)
+    if total > TRANSPOSE_WORK * b_idx.size and kernels.row_order(a_ptr, a_idx) == kernels.STRICT:
+        column_sizes = np.bincount(b_idx, minlength=columns)
         chosen, cost = np.empty(rows, bool), work.copy()
         saved = int(kernels.choose_dots(a_ptr, m_ptr, m_idx, column_sizes, cost, chosen))
-        if saved > TRANSPOSE_WORK * entries:
+        if saved > TRANSPOSE_WORK * b_idx.size:
             transposed, by_dots, work = _transpose(*right, columns), chosen, cost
 
     counts = np.empty(rows, kind)

@@ -77,13 +77,14 @@ def common_dtype(left: np.dtype[Any], right: np.dtype[Any], names: tuple[str, st
     if dtype.char not in ENTRY_TYPES:
         a, b = names
         raise TypeError(
-            f"{a} has dtype {left} and {b} has dtype {right}: the product takes int32, int64, float32, float64, complex64 and "
-            "complex128; convert with .astype"
+            f"{a} has dtype {left} and {b} has dtype {right}: the product takes int32, int64, float32, float64, complex64 "
+            "and complex128; convert with .astype"
         )
     return dtype.newbyteorder("=")
 
 
-def _pointers(matrix: csr_array, name: str) -> None:
+def _pointers(matrix: csr_array, name: str) -> int:
+    """Check the row pointers; the number of entries, for which the arrays may have more room than needed."""
     indptr = matrix.indptr
     if matrix.indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
         raise TypeError(
@@ -99,13 +100,17 @@ def _pointers(matrix: csr_array, name: str) -> None:
         or (n > 1 and bool((indptr[1:] < indptr[:-1]).any()))
     ):
         raise ValueError(f"{name} has row pointers (indptr) that do not fit its entries: build the sparse array again")
+    return entries
 
 
-def _same_index(matrix: csr_array, dtype: Any) -> tuple[Array, Array]:
-    return (
-        index_view(np.ascontiguousarray(matrix.indptr, dtype=dtype)),
-        index_view(np.ascontiguousarray(matrix.indices, dtype=dtype)),
-    )
+def _same_index(matrix: csr_array, entries: int, dtype: Any, name: str) -> tuple[Array, Array]:
+    indices = matrix.indices[:entries]
+    narrow = np.ascontiguousarray(indices, dtype=dtype)
+    if narrow.itemsize < indices.itemsize and not np.array_equal(narrow, indices):  # would pass for another column
+        raise ValueError(
+            f"{name} holds a column index outside 0 to {matrix.shape[1] - 1}: build the sparse array again"
+        )
+    return index_view(np.ascontiguousarray(matrix.indptr, dtype=dtype)), index_view(narrow)
 
 
 def operands(A: csr_array, B: csr_array, names: tuple[str, str] = ("A", "B")) -> Operands:
@@ -115,20 +120,19 @@ def operands(A: csr_array, B: csr_array, names: tuple[str, str] = ("A", "B")) ->
     """
     require_shapes(A.shape, B.shape, names)
     dtype = common_dtype(A.dtype, B.dtype, names)
-    _pointers(A, names[0])
-    _pointers(B, names[1])
-    large = max(A.shape[0], A.shape[1], B.shape[1], A.indices.size, B.indices.size) > SMALLEST
+    a, b = _pointers(A, names[0]), _pointers(B, names[1])
+    large = max(A.shape[0], A.shape[1], B.shape[1], a, b) > SMALLEST
     index = np.int64 if large else np.int32
-    ap, aj = _same_index(A, index)
-    bp, bj = _same_index(B, index)
+    ap, aj = _same_index(A, a, index, names[0])
+    bp, bj = _same_index(B, b, index, names[1])
     return Operands(
         (A.shape[0], B.shape[1]),
         A.shape[1],
         dtype,
         ap,
         aj,
-        np.ascontiguousarray(A.data, dtype=dtype),
+        np.ascontiguousarray(A.data[:a], dtype=dtype),
         bp,
         bj,
-        np.ascontiguousarray(B.data, dtype=dtype),
+        np.ascontiguousarray(B.data[:b], dtype=dtype),
     )

@@ -10,14 +10,14 @@ The pattern is structural: an entry that happens to cancel to zero stays, so the
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
-from ..kernels import spgemm as kernels
+from ..kernels import spgemm_plan as kernels
+from ..kernels.spgemm_survey import ascending
 from ..operators.matrix import index_view
 from ..threads import get_threads
 from .gradients import PlanGradients
@@ -117,7 +117,7 @@ class SpGEMMPlan:
         self._chunks = Chunks.cut(structure, o.shape[1], self._threads, COARSE)
         # the plan's own copies: the caller may edit his matrices
         index = np.int32 if o.bj.dtype == np.uint32 and self.indptr.dtype == np.int32 else np.int64
-        self._ordered = self._chunks.split and bool(kernels.ascending(o.bp, o.bj))
+        self._ordered = self._chunks.split and bool(ascending(o.bp, o.bj))
         self._a, self._b = (
             tuple(index_view(part.view(f"i{part.itemsize}").astype(index)) for part in pair)
             for pair in ((o.ap, o.aj), (o.bp, o.bj))
@@ -379,11 +379,10 @@ class SpGEMMPlan:
         indptr, indices = (self._a, self._b)[side]
         if matrix.indptr.size == indptr.size and _entries_of(matrix) == indices.size:
             index = np.int32 if indices.itemsize == 4 else np.int64
-            found = fingerprint(
-                index_view(np.ascontiguousarray(matrix.indptr, dtype=index)),
-                index_view(np.ascontiguousarray(matrix.indices[: indices.size], dtype=index)),
-            )
-            if found == self._prints[side]:
+            columns = np.ascontiguousarray(matrix.indices[: indices.size], dtype=index)
+            found = fingerprint(index_view(np.ascontiguousarray(matrix.indptr, dtype=index)), index_view(columns))
+            wide = columns.itemsize < matrix.indices.itemsize  # a large index must not pass for a small one
+            if found == self._prints[side] and not (wide and (columns != matrix.indices[: indices.size]).any()):
                 return
         raise ValueError(
             f"{name} ({matrix.nnz} entries) has another pattern than the plan was made for ({indices.size} entries in "

@@ -1,13 +1,13 @@
 """C = A B for sparse matrices by rows; see `kernels.spgemm` for how.
 
-Sources: F. G. Gustavson, ACM Trans. Math. Softw. 4 (1978) 250-269 (the product by rows); Y. Nagasaka, S. Matsuoka, A. Azad and
+Sources: F. G. Gustavson, ACM Trans. Math. Softw. 4 (1978) 250-269 (the product by rows); Y. Nagasaka, S. Matsuoka, A. Azad,
 A. Buluc, Parallel Computing 90 (2019) 102545 (accumulators and balance on CPUs); K. Shivdikar, "SMASH: Sparse Matrix Atomic
 Scratchpad Hashing", MSc thesis, Northeastern University 2021, arXiv 2105.14156 (windows of rows whose products fit the
 fast memory, no partial matrices).
 
-Departures from SMASH, measured on CPUs: no shared hash table with atomic additions, since one thread owns a row (or a range of
-columns of a very heavy row); a bitmap over dense values instead of hashing wherever an array per column is affordable, which
-gives sorted rows; and no counting pass, see `kernels.spgemm`.
+Departures from SMASH, measured on CPUs: no shared hash table with atomic additions, since one thread owns a row, or a
+range of columns of a very heavy row; a bitmap over dense values instead of hashing wherever an array per column is
+affordable, which gives sorted rows; and no counting pass, see `kernels.spgemm`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from ..kernels import spgemm as kernels
+from ..kernels import spgemm_survey as looks
+from ..kernels.words import NONE, PENDING
 from ..threads import get_threads
 from .operands import Operands, as_csr, operands
 
@@ -39,6 +41,9 @@ CHUNK = 1 << 14  # multiply-adds of a chunk: its products stay in the second-lev
 SLACK = 1 << 21  # entries that a thread may hold back while earlier chunks are unfinished: a core may be taken away
 ROOM = 1 << 26  # entries of the result set aside outright; beyond, storage grows with what comes out
 WIDE = 1 << 24  # columns above which a hash table replaces arrays per column
+FAR = 1 << 21  # columns above which a row of long rows of B is gathered range by range
+FAR_ROW = 1 << 16  # work from which a row counts as heavy there
+LONG = 32  # length of rows of B, per range, from which finding the ranges pays
 SHORT = 256  # multiply-adds per row up to which a list of positions beats the bitmap
 KEEP = 1 << 25  # bytes of an array of scratch up to which a thread keeps it between products
 
@@ -57,11 +62,14 @@ class Structure:
         Multiply-adds of the product.
     runs : int
         Stretches of columns of B that share one word of 64 columns.
+    stretch : float
+        Mean number of multiply-adds per entry of A: the length of the rows of B that are used.
     """
 
     work: Array
     total: int
     runs: int
+    stretch: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +104,14 @@ class Chunks:
         parts = max(4 * threads, min(64, columns >> 17))
         # a row that would keep one thread busy while the others have nothing left is shared
         heavy = max(chunk, min(total // (2 * threads), 1 << 20)) if threads > 1 else 1 << 32
+        if columns > FAR and structure.stretch > LONG * (columns >> 19):
+            # an array per column is beyond the caches: go through heavy rows by ranges, where rows of B are long enough
+            parts, heavy = min(64, max(2, columns >> 19)), FAR_ROW
         target = max(1 << 11, min(chunk, total // (16 * threads)))
         most = 2 * (total // target) + structure.work.size // 65536 + parts * (total // heavy + 1) + 64
         firsts, lasts, bounds = (np.empty(most, np.uint64) for _ in range(3))
         part = np.empty(most, np.uint32)
-        count, longest = kernels.cut(
+        count, longest = looks.cut(
             structure.work, np.uint64(columns), np.uint64(target), np.uint64(heavy), np.uint64(parts),
             firsts, lasts, part, bounds,
         )  # fmt: skip
@@ -110,7 +121,7 @@ class Chunks:
     @property
     def split(self) -> bool:
         """Whether a row was cut by columns."""
-        return bool((self.part != kernels.NONE).any())
+        return bool((self.part != NONE).any())
 
 
 def _blocks(rows: int, entries: int) -> Array:
@@ -128,18 +139,19 @@ def survey(o: Operands, names: tuple[str, str] = ("A", "B")) -> Structure:
     work = np.empty(rows, np.uint32)
     starts = _blocks(rows, o.aj.size)
     totals = np.zeros(starts.size - 1, np.uint64)
-    kernels.row_work(starts, o.ap, o.aj, o.bp, np.uint64(o.inner), work, totals)
-    if (totals == kernels.PENDING).any():
+    looks.row_work(starts, o.ap, o.aj, o.bp, np.uint64(o.inner), work, totals)
+    if (totals == PENDING).any():
         raise _outside(names[0], o.inner)
     runs = 0
     if o.bj.size:
         starts = _blocks(o.bj.size, o.bj.size)
         most, steps = np.zeros((2, starts.size - 1), np.uint64)
-        kernels.inspect(starts, o.bj, most, steps)
+        looks.inspect(starts, o.bj, most, steps)
         if int(most.max()) >= o.shape[1]:
             raise _outside(names[1], o.shape[1])
         runs = int(steps.sum())
-    return Structure(work, int(totals.sum()), runs)
+    total = int(totals.sum())
+    return Structure(work, total, runs, total / max(1, o.aj.size))
 
 
 def _kind(o: Operands, structure: Structure, sort: bool) -> np.uint8:
@@ -188,7 +200,7 @@ def multiply(o: Operands, structure: Structure, sort: bool, kind: np.uint8 | Non
     if kind == kernels.BITMAP:
         ends = np.empty(o.inner, o.bp.dtype)
         words, masks = np.empty(o.bj.size, np.uint32), np.empty(o.bj.size, np.uint64)
-        kernels.compress(_blocks(o.inner, o.bj.size), o.bp, o.bj, ends, words, masks)
+        looks.compress(_blocks(o.inner, o.bj.size), o.bp, o.bj, ends, words, masks)
 
     by_bits = kind in (kernels.BITMAP, kernels.BITMAP_PLAIN)
     dense = columns if by_bits else columns // parts + 1 if chunks.split else 0
@@ -208,7 +220,7 @@ def multiply(o: Operands, structure: Structure, sort: bool, kind: np.uint8 | Non
     order = slabs(threads, "order", 96, np.uint64)
     tally = slabs(threads, "tally", 2048, np.uint64)
     bits = np.uint64(max(1, (columns - 1).bit_length()))
-    ordered = chunks.split and bool(kernels.ascending(o.bp, o.bj))
+    ordered = chunks.split and bool(looks.ascending(o.bp, o.bj))
     slots = 1 if threads == 1 else max(2, min(128, SLACK // room))
     sj = slabs(threads, "held columns", slots * room, entry)
     sx = slabs(threads, "held values", slots * room, o.dtype)
@@ -217,16 +229,17 @@ def multiply(o: Operands, structure: Structure, sort: bool, kind: np.uint8 | Non
     rp = np.zeros(rows + 1, index)
     capacity = min(bound, max(ROOM, room))
     cj, cx = np.empty(capacity, entry), np.empty(capacity, o.dtype)
-    counts = np.full(count, kernels.PENDING, np.uint64)
+    counts = np.full(count, PENDING, np.uint64)
     start = offset = 0
     while True:
         kernels.product(
             np.uint64(start), np.uint64(offset), np.uint64(capacity), kind, sort, ordered, np.uint64(parts),
             np.uint64(room), np.uint64(count), np.uint64(columns), chunks.firsts, chunks.lasts, chunks.part, bounds,
             np.array([start], np.uint64), counts, structure.work, o.ap, o.aj, o.ax, o.bp, o.bj, o.bx, ends, words, masks,
-            acc, bits1, bits2, place, keys, values, more_keys, more_values, order, tally, bits, sj, sx, held, slab, free, rp, cj, cx,
+            acc, bits1, bits2, place, keys, values, more_keys, more_values, order, tally, bits, sj, sx, held, slab, free,
+            rp, cj, cx,
         )  # fmt: skip
-        done = counts != kernels.PENDING
+        done = counts != PENDING
         sizes = np.cumsum(counts[: count if done.all() else int(np.argmin(done))])
         placed = int(np.searchsorted(sizes, capacity, side="right"))
         if placed == count:
@@ -236,7 +249,7 @@ def multiply(o: Operands, structure: Structure, sort: bool, kind: np.uint8 | Non
         guess = int(1.2 * offset * bound / max(1, int(bounds[:start].sum()))) + 4 * room
         capacity = min(bound, max(guess, capacity + capacity // 2))
         cj, cx = _grown(cj, offset, capacity), _grown(cx, offset, capacity)
-        counts[start:] = kernels.PENDING
+        counts[start:] = PENDING
     entries = int(sizes[-1]) if count else 0
     # gives the untouched rest back to the system; nobody else holds these arrays yet
     cj.resize(entries, refcheck=False)
@@ -343,6 +356,6 @@ def spgemm(
         )
         if work <= SMALL:
             return assembled(o.shape, rp, cj, cx, sort)
-        if work >= kernels.PENDING - np.uint64(1):
-            raise _outside("A", o.inner) if work == kernels.PENDING else _outside("B", o.shape[1])
+        if work >= PENDING - np.uint64(1):
+            raise _outside("A", o.inner) if work == PENDING else _outside("B", o.shape[1])
     return assembled(o.shape, *multiply(o, survey(o), sort), sort)
