@@ -69,7 +69,7 @@ def _build() -> argparse.ArgumentParser:
         "bench", help="run a benchmark suite, or all of them", description="Run a suite; without one, all."
     )
     bench.add_argument(
-        "suite", nargs="*", metavar="SUITE", help="any of poisson, diffusion, nonsymmetric, files, kernels"
+        "suite", nargs="*", metavar="SUITE", help="any of poisson, diffusion, nonsymmetric, files, kernels, spgemm"
     )
     bench.add_argument("--quick", action="store_true", help="small sizes, three repeats")
     bench.add_argument(
@@ -91,9 +91,9 @@ def _build() -> argparse.ArgumentParser:
     bench.add_argument("--threads", metavar="N", type=_positive, help="threads for everything (default: all cores)")
     bench.add_argument("--seed", metavar="N", type=_seed, default=0, help="seed of all random draws (default: 0)")
     bench.add_argument(
-        "--repeats", metavar="N", type=_positive, help="interleaved repeats (default: 5, with --quick 3)"
+        "--repeats", metavar="N", type=_positive, help="interleaved repeats (default: 5, spgemm 7, with --quick 3)"
     )
-    bench.add_argument("--folder", metavar="DIR", help="folder of matrix files for the suite `files`")
+    bench.add_argument("--folder", metavar="DIR", help="folder of matrix files for the suites `files`, `spgemm`")
     bench.add_argument("--resume", action="store_true", help="go on with the records in --out")
 
     solve = commands.add_parser(
@@ -198,13 +198,13 @@ def _bench(arguments: argparse.Namespace) -> int:
         suites.check(name)
     for solver in arguments.solver:
         get(solver)
-    options = SuiteOptions(arguments.quick, tuple(arguments.size), arguments.folder)
+    options = SuiteOptions(arguments.quick, tuple(arguments.size), arguments.folder, arguments.repeats)
     if arguments.folder is not None:
         from .suites.files import matrix_files
 
         matrix_files(arguments.folder)
-        if "files" not in names:
-            raise UserError(f"--folder goes with the suite `files`, not with {', '.join(names)}")
+        if not {"files", "spgemm"} & set(names):
+            raise UserError(f"--folder goes with the suites `files` and `spgemm`, not with {', '.join(names)}")
     out = Path(arguments.out)
     records = out / "records.jsonl"
     settings = Settings(

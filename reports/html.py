@@ -15,6 +15,8 @@ from typing import Any
 from .canvas import Figure, duration, power, slug
 from .findings import headline, of_suite
 from .page_style import STYLESHEET
+from .products import page as products
+from .products.numbers import products as inputs_of
 from .style import CSS, shown
 from .summary import SuiteSummary
 from .tables import kernel_table, overview, problem_table
@@ -27,7 +29,11 @@ SUMMARIES = {
     "nonsymmetric": "Not for conjugate gradients: transport against diffusion, and waves.",
     "files": "Matrices from files, read and solved as they come.",
     "kernels": "Single operations, measured against the same operation of SciPy or PyAMG in the same run.",
+    "spgemm": "Sparse times sparse, and plans for products whose pattern stays, against the compiled libraries.",
 }
+
+
+TITLES = {"spgemm": "SpGEMM"}
 
 
 def inline_svg(svg: str, prefix: str, label: str, glyphs: dict[str, str] | None = None) -> str:
@@ -140,14 +146,20 @@ def _header(summaries: Sequence[SuiteSummary], environments: Sequence[Mapping[st
     kernels = sum(len(s.kernels) for s in summaries)
     if kernels:
         tiles.append((f"{kernels}", "operations compared"))
+    multiplied = [p for s in summaries for p in inputs_of(s)]
+    if multiplied:
+        tiles.append((f"{len(multiplied)}", "sparse products"))
+        tiles.append((f"{sum(p.multiply_adds for p in multiplied) / 1e6:,.0f} million", "multiply-adds"))
     cpu = next((str(e.get("cpu")) for e in environments), "unknown processor")
     threads = sorted({str(e.get("threads")) for e in environments}) or ["?"]
     line = f"{cpu}, {' and '.join(threads)} thread{'s' * (threads != ['1'])}"
     boxes = "".join(f"<div><b>{html.escape(n)}</b><span>{html.escape(what)}</span></div>" for n, what in tiles)
+    about = "Krylov methods and preconditioners on the same systems, to the same true residual, on the same clock."
+    if multiplied and not pairs:
+        about = "Sparse products of the same factors, checked against each other, on the same clock."
     return (
-        f"<header><h1>{html.escape(title)}</h1><p>Krylov methods and preconditioners on the same systems, to "
-        "the same true residual, "
-        f"on the same clock. {html.escape(line)}.</p><div class='tiles'>{boxes}</div></header>"
+        f"<header><h1>{html.escape(title)}</h1><p>{about} {html.escape(line)}.</p>"
+        f"<div class='tiles'>{boxes}</div></header>"
     )
 
 
@@ -197,7 +209,8 @@ def _protocol(summaries: Sequence[SuiteSummary]) -> str:
         if runs and repeats[0] < 5
         else ""
     )
-    seeds = sorted({str(run["seed"]) for run in runs}) or ["0"]
+    own = [record for s in summaries for record in s.others if "seed" in record]
+    seeds = sorted({str(run["seed"]) for run in [*runs, *own]}) or ["0"]
     points = [
         "Every method starts from zero, gets the same assembled matrix, and stops at a true relative "
         f"residual of {' and '.join(rtol)}. The "
@@ -217,7 +230,11 @@ def _protocol(summaries: Sequence[SuiteSummary]) -> str:
         "Compare ratios, not seconds: another machine has other seconds.",
         f"Random draws use seed {' and '.join(seeds)}; the same seed gives the same systems.",
     ]
-    return f"<section id='protocol' class='card'><h2>How it was measured</h2><ul>{_items(points)}</ul></section>"
+    of_products = products.protocol(summaries)
+    if of_products and not runs and not any(s.kernels for s in summaries):
+        points = points[-2:]
+    items = _items(of_products + points)
+    return f"<section id='protocol' class='card'><h2>How it was measured</h2><ul>{items}</ul></section>"
 
 
 def _figure(figure: Figure, glyphs: dict[str, str]) -> str:
@@ -227,7 +244,8 @@ def _figure(figure: Figure, glyphs: dict[str, str]) -> str:
 
 
 def _suite(summary: SuiteSummary, figures: Sequence[Figure], glyphs: dict[str, str]) -> str:
-    parts = [f"<section class='suite' id='{slug(summary.name)}'><h2>{html.escape(summary.name)}</h2>"]
+    title = TITLES.get(summary.name, summary.name)
+    parts = [f"<section class='suite' id='{slug(summary.name)}'><h2>{html.escape(title)}</h2>"]
     if summary.name in SUMMARIES:
         parts.append(f"<p class='intro'>{html.escape(SUMMARIES[summary.name])}</p>")
     sentences = of_suite(summary)
@@ -240,7 +258,9 @@ def _suite(summary: SuiteSummary, figures: Sequence[Figure], glyphs: dict[str, s
         parts.append(f"<div class='card'><h3>Total time over the fastest</h3>{overview(summary).html()}</div>")
     common = [figure for figure in figures if not figure.problem]
     pictures = "".join(_figure(f, glyphs) for f in common)
-    if summary.kernels:
+    if summary.others:
+        parts.append(products.section(summary, pictures))
+    elif summary.kernels:
         parts.append(f"<div class='card'>{kernel_table(summary).html()}<div class='figures'>{pictures}</div></div>")
     elif common:
         parts.append(f"<div class='card'><div class='figures'>{pictures}</div></div>")
@@ -287,6 +307,10 @@ def _environment(summaries: Sequence[SuiteSummary], environments: Sequence[Mappi
         pairs += list((record.get("versions") or {}).items())
         cells = "".join(f"<dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd>" for k, v in pairs)
         boxes.append(f"<dl>{cells}</dl>")
+    libraries = products.peers(summaries)
+    if libraries:
+        cells = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in libraries)
+        boxes.append(f"<h3>Libraries beside them</h3><dl>{cells}</dl>")
     first: dict[str, float] = {}
     clock = 0.0
     for summary in summaries:

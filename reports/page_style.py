@@ -52,6 +52,7 @@ border-bottom:2px solid var(--line)}
 th:first-child{text-align:left;position:sticky;left:0;background:var(--card)}
 tbody th{font-weight:600;white-space:normal;min-width:9.5em}
 tbody tr:last-child>*{border-bottom:0}
+.wordy tbody th{min-width:17em}.wordy td:not(:last-child){white-space:normal}
 td.shade{background:color-mix(in srgb,var(--tint) calc(var(--t)*46%),transparent)}
 td.best{color:var(--good);font-weight:700;background:color-mix(in srgb,var(--good) 14%,transparent)}
 td.bad{color:var(--bad);font-weight:600}

@@ -11,6 +11,7 @@ import numpy as np
 from .canvas import WIDTH, Figure, canvas, duration, power, save, slug
 from .convergence import convergence, line_style
 from .pictures import picture
+from .products import plots as products
 from .style import INK, MUTED, SURFACE, look, shown
 from .summary import Profile, Row, SuiteSummary, profile
 from .tables import kernel_ratio
@@ -25,9 +26,10 @@ def draw(summaries: Sequence[SuiteSummary], folder: Path | None) -> dict[str, li
 
 def draw_suite(summary: SuiteSummary, folder: Path | None) -> list[Figure]:
     """Draw all figures of one suite, in the order in which the page shows them."""
-    figures = []
+    figures: list[Figure] = []
     if summary.kernels:
         figures.append(_kernels(summary, folder))
+    figures += products.draw(summary, folder)
     if len(summary.problems) > 1 and len(suite_profile(summary, "seconds").solvers) > 2:
         figures += [_profile(summary, folder, what) for what in ("seconds", "products")]
     for problem in summary.problems:

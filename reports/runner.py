@@ -29,7 +29,7 @@ import numpy as np
 from .fields import picture_of
 from .progress import Progress
 from .records import Recorder, digest, environment, plain, thin
-from .suites.base import Case, Configuration, Instance, KernelCase, Run, Suite, SuiteOptions
+from .suites.base import Case, Configuration, Instance, KernelCase, Measurement, Run, Suite, SuiteOptions, Terms
 from .suites.configurations import get
 from .summary import TARGETS
 
@@ -88,16 +88,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to be run, suite by suite: instances with their configurations, kernel comparisons."""
+    """What is going to be run, suite by suite: instances with their configurations, kernel comparisons, measurements."""
 
-    suites: list[tuple[Suite, list[tuple[Instance, list[Configuration]]], list[KernelCase]]]
+    suites: list[tuple[Suite, list[tuple[Instance, list[Configuration]]], list[KernelCase], list[Measurement]]]
     repeats: int
 
     @property
     def steps(self) -> int:
         """Number of measurements ahead, for the progress bar."""
-        solves = sum(len(c) for _, instances, _ in self.suites for _, c in instances) * self.repeats
-        return solves + sum(len(kernels) for _, _, kernels in self.suites)
+        solves = sum(len(c) for _, instances, _, _ in self.suites for _, c in instances) * self.repeats
+        measurements = sum(m.steps for _, _, _, own in self.suites for m in own)
+        return solves + sum(len(kernels) for _, _, kernels, _ in self.suites) + measurements
 
 
 def plan(suites: Sequence[Suite], settings: Settings) -> Plan:
@@ -110,7 +111,8 @@ def plan(suites: Sequence[Suite], settings: Settings) -> Plan:
             if names:
                 instances.append((instance, [get(name) for name in names]))
         kernels = [] if settings.solvers else suite.kernels(settings.options)
-        chosen.append((suite, instances, kernels))
+        measurements = [] if settings.solvers else suite.measurements(settings.options)
+        chosen.append((suite, instances, kernels, measurements))
     return Plan(chosen, settings.repeats)
 
 
@@ -121,11 +123,13 @@ def run(work: Plan, settings: Settings, recorder: Recorder, progress: Progress) 
     set_threads(settings.threads)
     recorder.add_environment(environment(settings.threads))
     warmed: dict[tuple[str, str], float] = {}
-    for suite, instances, kernels in work.suites:
+    for suite, instances, kernels, measurements in work.suites:
         for instance, configurations in instances:
             _instance(suite, instance, configurations, settings, recorder, progress, warmed)
         for kernel in kernels:
             _kernel(suite, kernel, settings, recorder, progress)
+        for measurement in measurements:
+            _measurement(suite, measurement, settings, recorder, progress)
 
 
 def _instance(
@@ -419,3 +423,31 @@ def _kernel(suite: Suite, kernel: KernelCase, settings: Settings, recorder: Reco
             },
         )
     progress.advance()
+
+
+def _measurement(
+    suite: Suite, measurement: Measurement, settings: Settings, recorder: Recorder, progress: Progress
+) -> None:
+    key = digest([suite.name, measurement.name, measurement.label, measurement.parameters])
+    ticks = 0
+
+    def tick() -> None:
+        nonlocal ticks
+        if ticks < measurement.steps:
+            ticks += 1
+            progress.advance()
+
+    if not recorder.has(key):
+        progress.say(measurement.label)
+        terms = Terms(settings.threads, settings.seed, settings.options, progress.say, tick)
+        record = {
+            "suite": suite.name,
+            "problem": measurement.name,
+            "label": measurement.label,
+            "parameters": measurement.parameters,
+            "seed": settings.seed,
+            "threads": settings.threads,
+            "environment": environment(settings.threads)["id"],
+        }
+        recorder.add(key, {**record, **measurement.run(terms)})
+    progress.advance(measurement.steps - ticks)

@@ -1,8 +1,9 @@
 """Colours, line styles and names of solvers: the same in every figure and every table.
 
 The series colours are those of Okabe and Ito, which stay apart for the common forms of colour blindness; a
-line style and a marker say the same a second time. Opponents are grey. Ink, grid and surface are fixed
-colours too, so that the page can put its own light or dark ones in their place (`CSS`).
+line style and a marker say the same a second time. Opponents are grey; libraries that stand beside SciPy have dashed
+colours. Ink, grid and surface are fixed colours too, so that the page can put its own light or dark ones in their place
+(`CSS`).
 
 References
 ----------
@@ -82,6 +83,22 @@ _LOOKS: dict[str, Look] = {
     "scipy-bicgstab": Look(GREY, _DOT, "+"),
     "scipy-ilu-gmres": Look(GREY, _MIX, "X"),
     "auto": Look(PURPLE, "-", "D"),
+    "spgemm": Look(BLUE, "-", "o"),
+    "spgemm-any": Look(SKY, "-", "s"),
+    "plan": Look(GREEN, "-", "^"),
+    "plan-values": Look(GREEN, _DASH, "v"),
+    "plan-setup": Look(GREEN, _DOT, "<"),
+    "scipy": Look(GREY, _DASH, "x"),
+    "scipy-sort": Look(GREY, _DASH, "x"),
+    "mkl": Look(ORANGE, _DASH, "D"),
+    "mkl-sort": Look(ORANGE, _DASH, "D"),
+    "mkl-staged": Look(ORANGE, _DOT, "d"),
+    "graphblas": Look(PURPLE, _MIX, "P"),
+    "graphblas-csr": Look(PURPLE, _MIX, "P"),
+    "torch": Look(OLIVE, _DOT, "X"),
+    "smash-v1": Look(SOLID, "-", "o"),
+    "smash-v2": Look(ORANGE, "-", "o"),
+    "smash-v3": Look(VERMILLION, "-", "o"),
 }
 _OTHERS = [
     Look(c, line, "o") for line in ("-", _DASH, _DOT) for c in (BLUE, ORANGE, GREEN, PURPLE, OLIVE, SKY, VERMILLION)
@@ -113,6 +130,22 @@ _NAMES = {
     "ilu0-bicgstab": "ILU(0)-bicgstab",
     "ilu2-fgmres": "ILU(2)-fgmres",
     "auto": "solve (auto)",
+    "spgemm": "spgemm",
+    "spgemm-any": "spgemm, any order",
+    "plan": "plan, new values",
+    "plan-values": "plan, values alone",
+    "plan-setup": "plan, set-up",
+    "scipy": "SciPy",
+    "scipy-sort": "SciPy + sort",
+    "mkl": "MKL",
+    "mkl-sort": "MKL + sort",
+    "mkl-staged": "MKL staged",
+    "graphblas": "GraphBLAS",
+    "graphblas-csr": "GraphBLAS to CSR",
+    "torch": "torch",
+    "smash-v1": "V1 shared atomic",
+    "smash-v2": "V2 tokens",
+    "smash-v3": "V3 private",
 }
 
 

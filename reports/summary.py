@@ -136,12 +136,13 @@ class Row:
 
 @dataclass(frozen=True)
 class SuiteSummary:
-    """All rows, kernel comparisons and pictures of one suite, in the order of the records."""
+    """All rows, kernel comparisons, pictures and records of other kinds of one suite, in the order of the records."""
 
     name: str
     rows: list[Row] = field(default_factory=list)
     kernels: list[Record] = field(default_factory=list)
     pictures: list[Record] = field(default_factory=list)
+    others: list[Record] = field(default_factory=list)
 
     @property
     def problems(self) -> list[str]:
@@ -180,6 +181,7 @@ def suites(records: Iterable[Record]) -> list[SuiteSummary]:
     grouped: dict[str, dict[tuple[str, str], list[Record]]] = {}
     kernels: dict[str, list[Record]] = {}
     pictures: dict[str, list[Record]] = {}
+    others: dict[str, list[Record]] = {}
     order: dict[str, None] = {}
     for record in records:
         if record["kind"] == "environment":
@@ -193,13 +195,16 @@ def suites(records: Iterable[Record]) -> list[SuiteSummary]:
             kernels.setdefault(suite, []).append(record)
         elif record["kind"] == "picture":
             pictures.setdefault(suite, []).append(record)
+        else:
+            others.setdefault(suite, []).append(record)
     summaries = []
     for suite in order:
         rows = [
             Row(suite, problem, solver, tuple(sorted(runs, key=lambda run: run["repeat"])))
             for (problem, solver), runs in grouped.get(suite, {}).items()
         ]
-        summaries.append(SuiteSummary(suite, rows, kernels.get(suite, []), pictures.get(suite, [])))
+        parts = (kernels.get(suite, []), pictures.get(suite, []), others.get(suite, []))
+        summaries.append(SuiteSummary(suite, rows, *parts))
     return summaries
 
 

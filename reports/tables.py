@@ -17,7 +17,7 @@ from .canvas import duration
 from .style import shown
 from .summary import Row, SuiteSummary, median
 
-__all__ = ["Table", "kernel_ratio", "kernel_table", "markdown", "overview", "problem_table"]
+__all__ = ["Table", "kernel_ratio", "kernel_table", "markdown", "overview", "problem_table", "size", "times"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,15 @@ class Table:
         For each cell a tint from 0 (best) to 1 (worst), or None.
     notes : list of str
         Lines below the table.
+    wordy : bool
+        Whether cells hold words that may wrap, rather than numbers.
     """
 
     head: list[str]
     rows: list[list[str]]
     shades: list[list[float | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    wordy: bool = False
 
     def markdown(self) -> str:
         """Return a Markdown table: first column to the left, the others to the right."""
@@ -57,11 +60,12 @@ class Table:
                 shade = self.shades[i][j] if self.shades else None
                 style = "" if shade is None else f' style="--t:{shade:.2f}"'
                 mark = ' class="best"' if shade == 0 else ' class="shade"' if shade is not None else ""
-                mark = ' class="bad"' if cell.startswith("failed") or cell == "✗" else mark
+                mark = ' class="bad"' if cell.startswith(("failed", "missed")) or cell == "✗" else mark
                 cells.append(f"<td{mark}{style}>{html.escape(cell)}</td>")
             body.append(f"<tr>{''.join(cells)}</tr>")
         notes = "".join(f"<p class='note'>{html.escape(note)}</p>" for note in self.notes)
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        kind = ' class="wordy"' if self.wordy else ""
+        table = f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
         return f'<div class="scroll">{table}</div>{notes}'
 
 
@@ -89,7 +93,14 @@ def _shade(ratio: float) -> float:
     return 0.0 if ratio <= 1.0 else min(1.0, max(0.05, math.log(ratio) / math.log(30.0)))
 
 
-def _size(count: float | None) -> str:
+def size(count: float | None) -> str:
+    """Write a number of bytes.
+
+    Examples
+    --------
+    >>> size(3 * 2**20), size(2048), size(None)
+    ('3.0 MB', '2.0 kB', '?')
+    """
     if count is None:
         return "?"
     if count == 0:
@@ -138,7 +149,7 @@ def problem_table(summary: SuiteSummary, problem: str) -> Table:
             line += ["failed", "\N{EN DASH}", "\N{EN DASH}"]
         line += [duration(row.reached(target, "seconds")) for target in ("1e-4", "1e-6")]
         line += [
-            _size(row.first.get("memory_bytes")),
+            size(row.first.get("memory_bytes")),
             f"{row.residual:.1e}" if math.isfinite(row.residual) else "not finite",
         ]
         cells.append(line)
@@ -227,12 +238,16 @@ def kernel_table(summary: SuiteSummary) -> Table:
 
 def markdown(summaries: Sequence[SuiteSummary], findings: Sequence[str]) -> str:
     """All tables of all suites as one Markdown document."""
+    from .products.page import markdown as products  # its tables are made with those of this module
+
     parts = ["# Benchmark results\n"]
     parts += [f"- {sentence}" for sentence in findings]
     for summary in summaries:
         parts.append(f"\n## {summary.name}\n")
         if summary.kernels:
             parts.append(kernel_table(summary).markdown())
+        if summary.others:
+            parts.append(products(summary))
         if summary.rows:
             parts.append(overview(summary).markdown())
         for problem in summary.problems:

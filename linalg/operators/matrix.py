@@ -81,9 +81,25 @@ def _canonical(matrix: csr_array) -> bool:
     return bool((steps[inner] > 0).all())
 
 
+class _Alias:
+    """The memory of a read-only array under another flag."""
+
+    def __init__(self, array: Array) -> None:
+        self.held = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.__array_interface__["data"][0], False)}
+
+
+def unlocked(array: Array) -> Array:
+    """Return the array, or where it is read-only an alias that is not.
+
+    For kernels that do not write to it: Numba compiles anew for read-only arrays.
+    """
+    return array if array.flags.writeable else np.asarray(_Alias(array))
+
+
 def index_view(indices: Array) -> Array:
     """Unsigned view of an index array: without it Numba guards every access against negative indices."""
-    return indices.view(np.uint32 if indices.dtype.itemsize == 4 else np.uint64)
+    return unlocked(indices).view(np.uint32 if indices.dtype.itemsize == 4 else np.uint64)
 
 
 def is_hermitian(matrix: csr_array) -> bool:

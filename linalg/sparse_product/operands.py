@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, issparse
 
-from ..operators.matrix import index_view
+from ..operators.matrix import index_view, unlocked
 
 __all__ = ["Operands", "as_csr", "common_dtype", "operands", "require_shapes"]
 
@@ -110,7 +110,8 @@ def _same_index(matrix: csr_array, entries: int, dtype: Any, name: str) -> tuple
         raise ValueError(
             f"{name} holds a column index outside 0 to {matrix.shape[1] - 1}: build the sparse array again"
         )
-    return index_view(np.ascontiguousarray(matrix.indptr, dtype=dtype)), index_view(narrow)
+    indptr = np.ascontiguousarray(matrix.indptr, dtype=dtype)
+    return index_view(indptr), index_view(narrow)
 
 
 def operands(A: csr_array, B: csr_array, names: tuple[str, str] = ("A", "B")) -> Operands:
@@ -131,8 +132,8 @@ def operands(A: csr_array, B: csr_array, names: tuple[str, str] = ("A", "B")) ->
         dtype,
         ap,
         aj,
-        np.ascontiguousarray(A.data[:a], dtype=dtype),
+        unlocked(np.ascontiguousarray(A.data[:a], dtype=dtype)),
         bp,
         bj,
-        np.ascontiguousarray(B.data[:b], dtype=dtype),
+        unlocked(np.ascontiguousarray(B.data[:b], dtype=dtype)),
     )

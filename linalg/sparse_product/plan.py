@@ -18,7 +18,7 @@ from scipy.sparse import csr_array, issparse
 
 from ..kernels import spgemm_plan as kernels
 from ..kernels.spgemm_survey import ascending
-from ..operators.matrix import index_view
+from ..operators.matrix import index_view, unlocked
 from ..threads import get_threads
 from .gradients import PlanGradients
 from .operands import as_csr, common_dtype, operands
@@ -111,7 +111,6 @@ class SpGEMMPlan:
         self.shape: tuple[int, int] = o.shape
         self.multiply_adds = structure.total
         self.indptr, self.indices = pattern.indptr, pattern.indices
-        self.indptr.flags.writeable = self.indices.flags.writeable = False
         self._factors = (A.shape, B.shape)
         self._threads = get_threads()
         self._chunks = Chunks.cut(structure, o.shape[1], self._threads, COARSE)
@@ -123,6 +122,7 @@ class SpGEMMPlan:
             for pair in ((o.ap, o.aj), (o.bp, o.bj))
         )
         self._c = (index_view(self.indptr), index_view(self.indices))
+        self.indptr.flags.writeable = self.indices.flags.writeable = False
         self._numbers, self._slots = self._products(structure)
         self._prints = (fingerprint(*self._a), fingerprint(*self._b))
         self._gradients: PlanGradients | None = None
@@ -173,14 +173,16 @@ class SpGEMMPlan:
         A, B = as_csr(A, "A"), as_csr(B, "B")
         self.require(A, B)
         dtype = common_dtype(A.dtype, B.dtype, ("A", "B"))
-        a, b = (np.ascontiguousarray(held.data[: held.indptr[-1]], dtype=dtype) for held in (A, B))
+        a, b = (unlocked(np.ascontiguousarray(held.data[: held.indptr[-1]], dtype=dtype)) for held in (A, B))
         if out is not None:
             if not self._is_result(out) or out.data.dtype != dtype:
                 raise ValueError(
                     f"out is {type(out).__name__} of {getattr(out, 'dtype', None)}: wanted a result of this plan, of {dtype}"
                 )
+            self._last = (a, b)
             self._run(a, b, out.data)
             return out
+        self._last = (a, b)
         entries = np.empty(self.nnz, dtype)
         self._run(a, b, entries)
         result = csr_array((entries, self.indices, self.indptr), shape=self.shape)
@@ -216,7 +218,7 @@ class SpGEMMPlan:
             raise ValueError(
                 f"out has shape {out.shape} and dtype {out.dtype}: wanted ({self.nnz},) and {dtype}, contiguous"
             )
-        self._run(np.ascontiguousarray(a, dtype=dtype), np.ascontiguousarray(b, dtype=dtype), out)
+        self._run(unlocked(np.ascontiguousarray(a, dtype=dtype)), unlocked(np.ascontiguousarray(b, dtype=dtype)), out)
         return out
 
     def backward(self, grad: Any) -> tuple[csr_array, csr_array]:
@@ -351,7 +353,6 @@ class SpGEMMPlan:
             chunks.firsts, chunks.lasts, chunks.part, self._numbers, np.zeros(1, np.uint64),
             *self._a, a, *self._b, b, acc, self._slots, *self._c, out,
         )  # fmt: skip
-        self._last = (a, b)
 
     def _is_result(self, out: Any) -> bool:
         # SciPy wraps the arrays that it is given: the same memory in another object

@@ -160,9 +160,10 @@ def _kind(o: Operands, structure: Structure, sort: bool) -> np.uint8:
     if columns > WIDE:
         return kernels.HASH
     per_row = structure.total / max(1, o.shape[0])
-    per_word = o.bj.size / max(1, structure.runs)
+    # runs may go on from one row of B to the next, where rows are short
+    per_word = min(o.bj.size / max(1, structure.runs), o.bj.size / max(1, o.inner))
     if sort:
-        short = per_row <= SHORT // 2 and per_word < 2
+        short = per_row <= SHORT // 8 or (per_row <= SHORT // 2 and per_word < 2)
     else:
         short = per_row <= SHORT and per_word < 4
     if short:

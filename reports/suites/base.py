@@ -1,4 +1,4 @@
-"""What a suite is made of: problem instances, configurations, kernel comparisons. Data; `runner` runs it.
+"""What a suite is made of: problem instances, configurations, kernel comparisons, measurements. Data; `runner` runs it.
 
 Every configuration starts from the same assembled matrix (canonical CSR, facts declared), so that no method
 is charged for, or spared, an assembly. What a method derives from the matrix (a copy, a transpose, a factor)
@@ -22,10 +22,12 @@ __all__ = [
     "Configuration",
     "Instance",
     "KernelCase",
+    "Measurement",
     "Run",
     "Size",
     "Suite",
     "SuiteOptions",
+    "Terms",
     "pick_sizes",
 ]
 
@@ -227,17 +229,66 @@ class KernelCase:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """On what terms a measurement runs.
+
+    Attributes
+    ----------
+    threads : int
+        Threads of every library.
+    seed : int
+        Seed of all random draws.
+    options : SuiteOptions
+        What the command line says.
+    say : callable
+        ``say(text)`` shows what is being done.
+    tick : callable
+        ``tick()`` counts one of the measurement's steps as done.
+    """
+
+    threads: int
+    seed: int
+    options: SuiteOptions
+    say: Callable[[str], None] = lambda text: None
+    tick: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Something that a suite measures in its own way; one record comes out.
+
+    Attributes
+    ----------
+    name, label : str
+        Readable id, unique in the suite, and name for people.
+    run : callable
+        ``run(terms) -> record``; the record has a ``kind`` of the suite's own and what its tables need.
+    parameters : mapping
+        What the result depends on; part of the key of the record.
+    steps : int
+        Steps for the progress bar; what `run` does not tick counts at its end.
+    """
+
+    name: str
+    label: str
+    run: Callable[[Terms], Mapping[str, Any]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 1
+
+
+@dataclass(frozen=True)
 class SuiteOptions:
-    """What the command line says about a suite."""
+    """What the command line says about a suite; `repeats` is None where it says nothing."""
 
     quick: bool = False
     sizes: tuple[Size, ...] = ()
     folder: str | None = None
+    repeats: int | None = None
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A named list of instances and kernel comparisons.
+    """A named list of instances, kernel comparisons and measurements.
 
     Attributes
     ----------
@@ -247,12 +298,15 @@ class Suite:
         ``instances(options) -> list of Instance``.
     kernels : callable, optional
         ``kernels(options) -> list of KernelCase``.
+    measurements : callable, optional
+        ``measurements(options) -> list of Measurement``.
     """
 
     name: str
     summary: str
     instances: Callable[[SuiteOptions], list[Instance]] = field(default=lambda options: [])
     kernels: Callable[[SuiteOptions], list[KernelCase]] = field(default=lambda options: [])
+    measurements: Callable[[SuiteOptions], list[Measurement]] = field(default=lambda options: [])
 
 
 def pick_sizes(options: SuiteOptions, *, dim: int, quick: Sequence[int], full: Sequence[int]) -> list[Size]:

@@ -8,29 +8,29 @@ Departures: PyAMG draws random numbers from numpy's global state, so its set-up 
 restored, which makes it reproducible; and its ``aspreconditioner`` computes two residual norms per application that
 nobody reads, so the cycle is run here, with the same smoothers, transfers and coarse solver. Its smoothers demand one
 type of everything and its aggregation turns float32 into float64 half-way, so the hierarchy is always in double
-precision; vectors of other types are converted on the way in and out.
+precision; vectors of other types are converted on the way in and out. Updates keep the coarsening and make the rest anew
+without PyAMG's set-up, see `amg_update`.
 """
 
 from __future__ import annotations
 
-import inspect
-import threading
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, csr_matrix
 
 from ...linalg import CSROperator, Operator
+from .amg_setup import build, rebuild
+from .amg_update import NotRenewable, Part, Renewal
 from .base import Preconditioner, assembled
 
 __all__ = ["AMG", "amg"]
 
 Array = npt.NDArray[Any]
 
-_GLOBAL_STATE = threading.Lock()  # numpy's global random state is one for all threads
-
 KINDS = ("sa", "rs")
+REFUSALS = 2  # after so many attempts in vain updates are fresh set-ups
 
 # with PyAMG's own choice of these the cycle is symmetric; what the user puts there need not be
 CYCLE_OPTIONS = ("presmoother", "postsmoother", "coarse_solver", "symmetry")
@@ -45,9 +45,16 @@ class AMG(Preconditioner):
     ----------
     hierarchy : pyamg.MultilevelSolver
         Levels, smoothers and coarse solver, in double precision whatever the type of A.
+    reused : bool
+        Whether the last `update` kept the coarsening and all patterns; False after a full set-up.
     """
 
     hierarchy: Any
+    reused: bool
+    _work: np.dtype[Any]
+    _renewal: Renewal | None = None
+    _renewable = False
+    _refusals = 0
 
     def __init__(
         self, A: Any, kind: str, cycle: str, near_nullspace: npt.ArrayLike | None, seed: int, options: dict[str, Any]
@@ -88,35 +95,89 @@ class AMG(Preconditioner):
                 raise ValueError("near_nullspace is complex and A is real: pass real vectors")
         if not np.isfinite(matrix.data).all():
             raise np.linalg.LinAlgError("A holds NaN or infinite entries: no hierarchy can be built")
-        self._matrix = csr_matrix(matrix.astype(work, copy=False))
-        self._work = work
         self._facts = (True if A.symmetric else None, True if A.positive_definite else None)
+        if previous and work == self._work and self._renew(matrix):
+            return
+        # copies: the caller may edit A in place, before an update with it that fails or asks what A was
+        self._matrix = csr_matrix(matrix, dtype=work, copy=True)
+        self._work = work
         self._assemble()
 
     def _assemble(self) -> None:
         """Build the hierarchy from the matrix in hand; the same matrix gives the same hierarchy, bit for bit."""
-        self.hierarchy = _build(self._matrix, self.kind, self.seed, self.options)
-        self._levels = []
-        held: list[Any] = [self.hierarchy.levels[-1].A]
-        for level in self.hierarchy.levels[:-1]:
+        hierarchy, kept = build(self._matrix, self.kind, self.seed, self.options)
+        self._kept: list[Any] = kept or []
+        self._renewable = kept is not None
+        self._renewal = None  # the first update that can use it makes it
+        levels = []
+        for level in hierarchy.levels[:-1]:
             level.A = _of_type(level.A, self._work)
             A, R, P = (CSROperator(csr_array(_of_type(part, self._work))) for part in (level.A, level.R, level.P))
+            levels.append((A, R, P))
+        self._parts: list[Part] | None = None
+        self.reused = False
+        self._take(hierarchy, levels)
+
+    def _renew(self, matrix: csr_array) -> bool:
+        """Make the hierarchy anew from its parts, if the pattern is the known one and the options allow it."""
+        known = self._matrix
+        if not self._renewable or self._refusals >= REFUSALS:
+            return False
+        if not (np.array_equal(matrix.indptr, known.indptr) and np.array_equal(matrix.indices, known.indices)):
+            return False
+        renewal = self._renewal
+        try:
+            if renewal is None:
+                renewal = Renewal(self.hierarchy, self._kept, self.kind, self.options)
+            entries = matrix.data.astype(self._work)  # a copy, see above
+            parts = renewal(csr_matrix((entries, known.indices, known.indptr), shape=known.shape))
+        except (
+            NotRenewable,
+            ArithmeticError,
+            ValueError,
+        ):  # of NumPy's and PyAMG's errors, those that bad numbers cause
+            self._refusals += 1
+            return False
+        self._matrix, self._parts, self._renewal, self._kept = parts[0].matrix, parts, renewal, []
+        self.reused = True
+        self._restore(parts)
+        return True
+
+    def _restore(self, parts: list[Part]) -> None:
+        hierarchy = rebuild(parts, self.kind, self.seed, self.options)
+        self._take(hierarchy, [(part.A, part.R, part.P) for part in parts[:-1]])
+
+    def _take(self, hierarchy: Any, levels: list[Any]) -> None:
+        """Run the cycle on this hierarchy from now on."""
+        self.hierarchy = hierarchy
+        self._levels = []
+        held: list[Any] = [hierarchy.levels[-1].A, *self._kept]
+        for level, (A, R, P) in zip(hierarchy.levels[:-1], levels, strict=True):
             self._levels.append((A, R, P, level.A, level.presmoother, level.postsmoother))
             held += [A.matrix, R.matrix, P.matrix, level.A, level.R, level.P, getattr(level, "B", None)]
-        self._coarsest = _of_type(self.hierarchy.levels[-1].A, self._work)
+        self._coarsest = _of_type(hierarchy.levels[-1].A, self._work)
         own_cycle = not any(option in self.options for option in CYCLE_OPTIONS)
         self.symmetric, self.positive_definite = self._facts if own_cycle else (None, None)
         chosen = [name for option in CYCLE_OPTIONS[:3] for name in _names(self.options.get(option))]
         self.fixed = not any(name in NONLINEAR for name in chosen)
-        self.memory_bytes = _distinct_bytes(held)
+        self.memory_bytes = _distinct_bytes(held) + (self._renewal.memory_bytes if self._renewal else 0)
 
     def __getstate__(self) -> dict[str, Any]:
         # PyAMG keeps its coarse solver in a local class, which cannot be pickled: the copy builds the hierarchy anew
-        return {k: v for k, v in super().__getstate__().items() if k not in ("hierarchy", "_levels", "_coarsest")}
+        state = {
+            k: v for k, v in super().__getstate__().items() if k not in ("hierarchy", "_levels", "_coarsest", "_kept")
+        }
+        if self._parts is None:
+            state["_renewal"] = None
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._assemble()
+        if self._parts is None:
+            self._assemble()
+        else:  # a set-up would not give the hierarchy that updates have led to
+            self._kept = []
+            self._restore(self._parts)
 
     @property
     def operator_complexity(self) -> float:
@@ -192,42 +253,6 @@ def _distinct_bytes(held: list[Any]) -> int:
     return sum(sizes.values())
 
 
-def _check_options(builder: Any, options: dict[str, Any]) -> None:
-    """Refuse options whose names PyAMG does not know."""
-    import pyamg
-
-    known = {*inspect.signature(builder).parameters, *inspect.signature(pyamg.MultilevelSolver).parameters}
-    known -= {"A", "levels", "kwargs", "self"}
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        raise ValueError(
-            f"PyAMG does not take these options: {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
-        )
-
-
-def _build(matrix: csr_matrix, kind: str, seed: int, options: dict[str, Any]) -> Any:
-    """Run PyAMG's set-up with numpy's global random state saved, seeded and restored."""
-    import warnings
-
-    import pyamg
-
-    builder = pyamg.smoothed_aggregation_solver if kind == "sa" else pyamg.ruge_stuben_solver
-    _check_options(builder, options)
-    with _GLOBAL_STATE:
-        former = np.random.get_state()  # noqa: NPY002
-        try:
-            np.random.seed(seed)  # noqa: NPY002
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # PyAMG announces conversions of formats; the result is what counts
-                return builder(matrix, **options)
-        except (TypeError, ValueError) as error:
-            if not options or isinstance(error, np.linalg.LinAlgError):
-                raise
-            raise ValueError(f"PyAMG refuses these options ({', '.join(options)}): {error}") from error
-        finally:
-            np.random.set_state(cast(Any, former))  # noqa: NPY002
-
-
 def amg(
     A: Any,
     kind: str = "sa",
@@ -267,14 +292,34 @@ def amg(
     it, and a Krylov method among them makes it a map that is not `fixed`: use fcg or fgmres.
 
     The hierarchy is in double precision, for a float32 matrix too. A pickle holds the matrix and the options; loading it
-    runs the set-up again, which gives the same hierarchy.
+    runs the set-up again, which gives the same hierarchy. After an update that reused the hierarchy it holds all levels.
+
+    ``M.update(A_new)`` with a matrix of the same pattern (the same stored places, zeros included, and entries of the same
+    kind, real or complex) keeps strength of connection, aggregates or splitting, and all patterns. It makes anew:
+    candidates, prolongators, restrictions, coarse matrices by planned products, smoothers and the coarse solver.
+    ``M.reused`` then is True, and `setup_seconds` is that of the update. The first such update also makes the plans, which
+    takes several times as long as the next ones, and about as much memory as the hierarchy: see `memory_bytes`.
+
+    With PyAMG's default strength (no threshold) aggregates depend on the pattern alone, so an updated hierarchy differs
+    from a fresh one only in its estimates of spectral radii (by about a percent) and converges as fast, however different
+    the entries are. With a threshold, and for ``kind="rs"``, coarsening belongs to the matrix of the last full set-up:
+    that suits time steps and Newton steps; after changes of another kind, such as a turned anisotropy, build a new one.
+
+    Updates are full set-ups (``M.reused`` is False) for another pattern or kind of entries; for prolongators smoothed
+    otherwise than by one unfiltered Jacobi or Richardson step or not at all; for ``symmetry="nonsymmetric"``; for
+    interpolation with a threshold of its own; with block Jacobi, ``jacobi_ne`` or strength-based Schwarz smoothers; and
+    where the entries give no finite hierarchy on the kept coarsening.
 
     Examples
     --------
     >>> import numpy as np
     >>> from scipy.sparse import diags_array
     >>> A = diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(200, 200), format="csr")
-    >>> amg(A).shape
+    >>> M = amg(A)
+    >>> M.shape
     (200, 200)
+    >>> M.update(3 * A)
+    >>> M.reused
+    True
     """
     return AMG(A, kind, cycle, near_nullspace, seed, options)
