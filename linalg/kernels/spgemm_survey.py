@@ -102,6 +102,31 @@ def compress(starts, indptr, indices, ends, words, masks):
 
 
 @njit(cache=True)
+def sample(rows, work, ap, aj, bp, bj, table):
+    """Multiply-adds and entries of some rows of the product, of those that fit half of the table (a power of two)."""
+    one, zero = np.uint64(1), np.uint64(0)
+    mask = np.uint64(table.shape[0]) - one
+    products, entries = zero, zero
+    for s in range(rows.shape[0]):
+        i = rows[s]
+        if np.uint64(work[i]) + np.uint64(work[i]) > mask:
+            continue
+        table[:] = NONE
+        for k in range(np.uint64(ap[i]), np.uint64(ap[i + one])):
+            r = np.uint64(aj[k])
+            for p in range(np.uint64(bp[r]), np.uint64(bp[r + one])):
+                j = np.uint32(bj[p])  # columns that differ by 2**32 count as one: it is an estimate
+                h = (np.uint64(j) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(24)) & mask
+                while table[h] != NONE and table[h] != j:
+                    h = (h + one) & mask
+                if table[h] == NONE:
+                    table[h] = j
+                    entries += one
+                products += one
+    return products, entries
+
+
+@njit(cache=True)
 def cut(work, columns, target, heavy, parts, firsts, lasts, part, bounds):
     """Cut rows into chunks of about `target` multiply-adds; a row above `heavy` becomes `parts` chunks of columns.
 

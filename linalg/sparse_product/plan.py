@@ -359,7 +359,7 @@ class SpGEMMPlan:
         held = getattr(out, "indices", None)
         return (
             isinstance(held, np.ndarray)
-            and held.size == self.nnz
+            and held.size == self.nnz == out.data.size
             and (held.__array_interface__["data"][0] == self.indices.__array_interface__["data"][0])
         )
 

@@ -41,10 +41,13 @@ CHUNK = 1 << 14  # multiply-adds of a chunk: its products stay in the second-lev
 SLACK = 1 << 21  # entries that a thread may hold back while earlier chunks are unfinished: a core may be taken away
 ROOM = 1 << 26  # entries of the result set aside outright; beyond, storage grows with what comes out
 WIDE = 1 << 24  # columns above which a hash table replaces arrays per column
+CACHED = 1 << 17  # columns up to which an array of values stays in the second-level cache
 FAR = 1 << 21  # columns above which a row of long rows of B is gathered range by range
 FAR_ROW = 1 << 16  # work from which a row counts as heavy there
 LONG = 32  # length of rows of B, per range, from which finding the ranges pays
-SHORT = 256  # multiply-adds per row up to which a list of positions beats the bitmap
+SHORT = 256  # multiply-adds per row, and
+NARROW = 96  # entries of the result per row, up to which a list of positions beats the bitmap
+SAMPLE, TABLE = 64, 1 << 13  # rows looked at to estimate the latter, those of up to half as many multiply-adds
 KEEP = 1 << 25  # bytes of an array of scratch up to which a thread keeps it between products
 
 _scratch = threading.local()
@@ -162,10 +165,14 @@ def _kind(o: Operands, structure: Structure, sort: bool) -> np.uint8:
     per_row = structure.total / max(1, o.shape[0])
     # runs may go on from one row of B to the next, where rows are short
     per_word = min(o.bj.size / max(1, structure.runs), o.bj.size / max(1, o.inner))
+    rows = np.linspace(0, o.shape[0] - 1, min(SAMPLE, o.shape[0])).astype(np.uint64)
+    products, entries = looks.sample(rows, structure.work, o.ap, o.aj, o.bp, o.bj, np.empty(TABLE, np.uint32))
+    outcome = per_row * entries / products if products else per_row  # entries in a row of the result
     if sort:
-        short = per_row <= SHORT // 8 or (per_row <= SHORT // 2 and per_word < 2)
+        short = outcome <= NARROW // 2 and (per_word < 3 or outcome <= NARROW // 6)
+        short = short or (outcome <= NARROW and per_word < 3 and columns > CACHED)
     else:
-        short = per_row <= SHORT and per_word < 4
+        short = per_word < 4 and (per_row <= SHORT or outcome <= NARROW)
     if short:
         return kernels.POSITIONS
     return kernels.BITMAP if per_word >= 1.3 else kernels.BITMAP_PLAIN
@@ -219,8 +226,8 @@ def multiply(o: Operands, structure: Structure, sort: bool, kind: np.uint8 | Non
     widest = min(chunks.longest, columns) if sorting and chunks.longest > 96 else 1
     more_keys, more_values = slabs(threads, "more keys", widest, entry), slabs(threads, "more values", widest, o.dtype)
     order = slabs(threads, "order", 96, np.uint64)
-    tally = slabs(threads, "tally", 2048, np.uint64)
     bits = np.uint64(max(1, (columns - 1).bit_length()))
+    tally = slabs(threads, "tally", max(2048, 1 << (int(bits) + 2) // 3), np.uint64)  # three passes of a radix sort
     ordered = chunks.split and bool(looks.ascending(o.bp, o.bj))
     slots = 1 if threads == 1 else max(2, min(128, SLACK // room))
     sj = slabs(threads, "held columns", slots * room, entry)

@@ -70,6 +70,7 @@ def rap(R: Any, A: Any, P: Any) -> csr_array:
     require_shapes(A.shape, P.shape, ("A", "P"))
     if R is None:
         _require_square(A.shape)
+        check_indices(P, "P")  # a transposition does not look
         R = csr_array(P.conj().T) if P.dtype.kind == "c" else csr_array(P.T)
     R = as_csr(R, "R")
     require_shapes(R.shape, A.shape, ("R", "A"))
@@ -129,6 +130,7 @@ class RAPPlan:
         self._order: Array | None = None
         if R is None:
             _require_square(A.shape)
+            check_indices(P, "P")  # a transposition does not look
             R, self._order = _transposed(P)
         R = as_csr(R, "R")
         require_shapes(R.shape, A.shape, ("R", "A"))

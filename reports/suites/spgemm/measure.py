@@ -182,7 +182,7 @@ def _first(entry: _Entry, factors: Factors, reference: csr_array, huge: bool) ->
         _fail(entry, f"its answer differs from SciPy's by {facts['deviation']:.1e}")
         return nnz
     facts["status"] = "ok"
-    entry.calls = max(1, min(200, round(SAMPLE / max(entry.expected, 1e-7))))
+    entry.calls = max(1, min(200, round(SAMPLE / max(entry.expected, 1e-7)))) if method.most is None else 1
     return nnz
 
 
@@ -212,7 +212,7 @@ def _sample(entry: _Entry, warm: float) -> float:
         if entry.expected < LONG:
             awake = time.perf_counter() + (0.0 if entry.facts["threads"] == 1 else warm)
             call()
-            while time.perf_counter() < awake:
+            while time.perf_counter() < awake and entry.method.most is None:
                 call()
         if entry.calls == 1:
             start = time.perf_counter()

@@ -23,7 +23,7 @@ EXACT = ("spgemm", "spgemm-any", "plan-setup", "plan", "plan-values", *VARIANTS)
 """Methods whose values must be SciPy's to the bit on the common pattern; of the others, to rounding."""
 
 
-LEAKABLE = 3_000_000  # torch 2.13 never gives the memory of a sparse product back: 40 calls on this many take 2 GB
+LEAKABLE = 3_000_000  # entries of C; torch 2.13 never gives the memory of a sparse product back, 16 bytes an entry
 
 
 def _same(answer: Any) -> Any:
@@ -91,7 +91,8 @@ class Method:
     order : str
         "sorted" or "any": in which order the columns of a row come.
     most : int or None
-        Entries of C above which it does not run.
+        Entries of C above which it does not run: one whose memory never comes back, and which is therefore called as seldom
+        as can be, once to warm and once on the clock.
     tidy : bool
         Whether its answers lie in reference cycles, so that memory fills up unless these are looked for after each timing.
     """
