@@ -99,7 +99,7 @@ def unlocked(array: Array) -> Array:
 
 def index_view(indices: Array) -> Array:
     """Unsigned view of an index array: without it Numba guards every access against negative indices."""
-    return unlocked(indices).view(np.uint32 if indices.dtype.itemsize == 4 else np.uint64)
+    return unlocked(indices).view(f"u{indices.dtype.itemsize}")
 
 
 def is_hermitian(matrix: csr_array) -> bool:

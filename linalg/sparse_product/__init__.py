@@ -2,7 +2,7 @@
 
 from .masked import masked_spgemm
 from .plan import SpGEMMPlan
-from .product import spgemm
+from .product import release_scratch, spgemm
 from .rap import RAPPlan, aat, rap
 
-__all__ = ["RAPPlan", "SpGEMMPlan", "aat", "masked_spgemm", "rap", "spgemm"]
+__all__ = ["RAPPlan", "SpGEMMPlan", "aat", "masked_spgemm", "rap", "release_scratch", "spgemm"]

@@ -23,7 +23,7 @@ from ..kernels import semiring as kernels
 from ..kernels.spgemm_gradient import transpose
 from ..operators.matrix import check_indices, index_view
 from .blocks import equal_blocks
-from .operands import Operands, as_csr, operands
+from .operands import Operands, as_csr, operands, require_columns
 from .product import Structure, assembled, survey
 from .semirings import Numbers, check_semiring, numbers, with_data
 
@@ -103,6 +103,7 @@ def masked_spgemm(A: Any, B: Any, mask: Any, *, semiring: str = "plus_times", so
 
 def _product(o: Operands, structure: Structure, values: Numbers, mask: csr_array, ordered: bool) -> csr_array:
     rows, columns = o.shape
+    require_columns(columns)
     wide = o.aj.dtype != np.uint32 or mask.indices.size > np.iinfo(np.int32).max
     kind = np.uint64 if wide else np.uint32
     a_ptr, a_idx, b_ptr, b_idx, m_ptr, m_idx = (

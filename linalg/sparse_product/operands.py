@@ -52,9 +52,14 @@ def as_csr(matrix: Any, name: str) -> csr_array:
     if isinstance(held, csr_array):
         return held
     if not issparse(matrix):
-        matrix = np.asarray(matrix)
-        if matrix.dtype == object or matrix.ndim != 2:
-            raise TypeError(f"{name} is {type(matrix).__name__}, {matrix.dtype}: wanted a sparse array or a 2-D array")
+        if hasattr(matrix, "tocsr"):  # another operator with entries
+            return csr_array(matrix.tocsr())
+        array = np.asarray(matrix)
+        if array.dtype == object or array.ndim != 2:
+            raise TypeError(
+                f"{name} is {type(matrix).__name__}: wanted a sparse array, a 2-D array or an operator with entries"
+            )
+        matrix = array
     elif matrix.ndim != 2:
         raise ValueError(f"{name} has {matrix.ndim} dimension: wanted a matrix")
     return csr_array(matrix)
@@ -66,6 +71,15 @@ def require_shapes(left: tuple[int, ...], right: tuple[int, ...], names: tuple[s
         a, b = names
         raise ValueError(
             f"{a} has shape {left} and {b} has shape {right}: {a} @ {b} needs as many columns in {a} as rows in {b}"
+        )
+
+
+def require_columns(columns: int) -> None:
+    """Refuse a product for which an array with a number per column cannot be meant seriously."""
+    if columns > 1 << 32:
+        raise ValueError(
+            f"B has {columns} columns: plans, gradients, masks and min_plus hold a number per column and take up to 2**32; "
+            "drop the empty columns, or use spgemm without these"
         )
 
 

@@ -1,8 +1,8 @@
 """Products on a fixed pattern: the structure is worked out once, later products are arithmetic alone.
 
 Newton and time steps, parameter sweeps and re-set-ups of multigrid multiply matrices whose entries change and whose
-patterns do not. The plan keeps the sorted pattern of the result, the chunks of equal work and, where that takes no more
-memory than the result, the place of every product in its row of C (one or two bytes each). A product with new entries is
+patterns do not. The plan keeps the sorted pattern of the result, chunks of equal work and, where that takes no more memory
+than the result, the place of every product in its row of C (one, two or four bytes each). A product with new entries is
 then an addition straight into the result, or else a dense accumulation per row and one gather.
 
 The pattern is structural: an entry that happens to cancel to zero stays, so the plan fits whatever the entries are.
@@ -21,7 +21,7 @@ from ..kernels.spgemm_survey import ascending
 from ..operators.matrix import index_view, unlocked
 from ..threads import get_threads
 from .gradients import PlanGradients
-from .operands import as_csr, common_dtype, operands
+from .operands import as_csr, common_dtype, operands, require_columns
 from .product import SERIAL, SMALL, Chunks, Structure, assembled, multiply, slabs, survey
 
 __all__ = ["SpGEMMPlan"]
@@ -37,6 +37,11 @@ def _entries_of(matrix: csr_array) -> int:
     entries = int(matrix.indptr[-1])
     sound = matrix.indices.dtype.kind in "iu" and min(matrix.indices.size, matrix.data.size) >= entries
     return entries if sound else -1
+
+
+def _apart(numbers: Array, out: Array) -> Array:
+    """Return a copy of factors that share memory with the result, which is cleared before they are read."""
+    return numbers.copy() if np.may_share_memory(numbers, out) else numbers
 
 
 def fingerprint(indptr: Array, indices: Array) -> int:
@@ -105,6 +110,7 @@ class SpGEMMPlan:
     def __init__(self, A: Any, B: Any) -> None:
         A, B = as_csr(A, "A"), as_csr(B, "B")
         o = operands(A, B)
+        require_columns(o.shape[1])
         structure = survey(o)
         cp, cj, _ = multiply(o, structure, True)
         pattern = assembled(o.shape, cp, cj, np.zeros(cj.size, bool), True)
@@ -121,8 +127,7 @@ class SpGEMMPlan:
             tuple(index_view(part.view(f"i{part.itemsize}").astype(index)) for part in pair)
             for pair in ((o.ap, o.aj), (o.bp, o.bj))
         )
-        self._c = (index_view(self.indptr), index_view(self.indices))
-        self.indptr.flags.writeable = self.indices.flags.writeable = False
+        self._lock()
         self._numbers, self._slots = self._products(structure)
         self._prints = (fingerprint(*self._a), fingerprint(*self._b))
         self._gradients: PlanGradients | None = None
@@ -141,8 +146,29 @@ class SpGEMMPlan:
     @property
     def memory_bytes(self) -> int:
         """What the plan holds, in bytes; grows by the transposed patterns at the first gradient."""
-        held = (*self._a, *self._b, *self._c, self._slots, self._chunks.firsts, self._chunks.lasts, self._chunks.part)
+        held = (
+            *self._a,
+            *self._b,
+            *self._c,
+            self._slots,
+            self._numbers,
+            self._chunks.firsts,
+            self._chunks.lasts,
+            self._chunks.part,
+        )
         return sum(int(part.nbytes) for part in held) + (self._gradients.memory_bytes if self._gradients else 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_c": None, "_last": None, "_gradients": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock()
+
+    def _lock(self) -> None:
+        """Take views for the kernels, and close the pattern to everyone who is handed it with a result."""
+        self._c = (index_view(self.indptr), index_view(self.indices))
+        self.indptr.flags.writeable = self.indices.flags.writeable = False
 
     def __repr__(self) -> str:
         a, b = self._factors
@@ -179,6 +205,7 @@ class SpGEMMPlan:
                 raise ValueError(
                     f"out is {type(out).__name__} of {getattr(out, 'dtype', None)}: wanted a result of this plan, of {dtype}"
                 )
+            a, b = _apart(a, out.data), _apart(b, out.data)
             self._last = (a, b)
             self._run(a, b, out.data)
             return out
@@ -214,10 +241,13 @@ class SpGEMMPlan:
         dtype = common_dtype(a.dtype, b.dtype, ("a", "b"))
         if out is None:
             out = np.empty(self.nnz, dtype)
-        elif out.shape != (self.nnz,) or out.dtype != dtype or not out.flags.c_contiguous:
+        elif not isinstance(out, np.ndarray) or out.shape != (self.nnz,) or out.dtype != dtype or not out.flags.carray:
             raise ValueError(
-                f"out has shape {out.shape} and dtype {out.dtype}: wanted ({self.nnz},) and {dtype}, contiguous"
+                f"out is {type(out).__name__} of shape {np.shape(out)} and dtype {getattr(out, 'dtype', None)}: wanted an "
+                f"array of shape ({self.nnz},) and dtype {dtype}, contiguous and writeable"
             )
+        else:
+            a, b = _apart(a, out), _apart(b, out)
         self._run(unlocked(np.ascontiguousarray(a, dtype=dtype)), unlocked(np.ascontiguousarray(b, dtype=dtype)), out)
         return out
 
@@ -358,7 +388,8 @@ class SpGEMMPlan:
         # SciPy wraps the arrays that it is given: the same memory in another object
         held = getattr(out, "indices", None)
         return (
-            isinstance(held, np.ndarray)
+            isinstance(out, csr_array)
+            and isinstance(held, np.ndarray)
             and held.size == self.nnz == out.data.size
             and (held.__array_interface__["data"][0] == self.indices.__array_interface__["data"][0])
         )

@@ -29,7 +29,7 @@ from .operands import Operands, as_csr, operands
 if TYPE_CHECKING:
     from .plan import SpGEMMPlan
 
-__all__ = ["Chunks", "Structure", "assembled", "multiply", "slabs", "spgemm", "survey"]
+__all__ = ["Chunks", "Structure", "assembled", "multiply", "release_scratch", "slabs", "spgemm", "survey"]
 
 Array = npt.NDArray[Any]
 
@@ -101,16 +101,17 @@ class Chunks:
     longest: int
 
     @classmethod
-    def cut(cls, structure: Structure, columns: int, threads: int, chunk: int = CHUNK) -> Chunks:
-        """Cut for a number of threads."""
+    def cut(cls, structure: Structure, columns: int, threads: int, chunk: int = CHUNK, *, sort: bool = True) -> Chunks:
+        """Cut for a number of threads; where rows may come unsorted, which are split does not depend on that number."""
         total = structure.total
+        target = max(1 << 11, min(chunk, total // (16 * threads)))
+        threads = threads if sort else 2
         parts = max(4 * threads, min(64, columns >> 17))
         # a row that would keep one thread busy while the others have nothing left is shared
-        heavy = max(chunk, min(total // (2 * threads), 1 << 20)) if threads > 1 else 1 << 32
-        if columns > FAR and structure.stretch > LONG * (columns >> 19):
+        heavy = max(chunk, min(total // (2 * threads), 1 << 20)) if threads > 1 and columns <= WIDE else 1 << 32
+        if FAR < columns <= WIDE and structure.stretch > LONG * (columns >> 19):
             # an array per column is beyond the caches: go through heavy rows by ranges, where rows of B are long enough
             parts, heavy = min(64, max(2, columns >> 19)), FAR_ROW
-        target = max(1 << 11, min(chunk, total // (16 * threads)))
         most = 2 * (total // target) + structure.work.size // 65536 + parts * (total // heavy + 1) + 64
         firsts, lasts, bounds = (np.empty(most, np.uint64) for _ in range(3))
         part = np.empty(most, np.uint32)
@@ -186,10 +187,26 @@ def slabs(threads: int, key: str, size: int, dtype: Any, *, zero: bool = False) 
     table: dict[Any, Array] = _scratch.__dict__.setdefault("table", {})
     held = table.get((key, np.dtype(dtype)))
     if held is None or held.shape[0] < threads or held.shape[1] < size:
-        held = (np.zeros if zero else np.empty)((threads, max(1, size)), dtype)
+        try:
+            held = (np.zeros if zero else np.empty)((threads, max(1, size)), dtype)
+        except MemoryError:
+            raise MemoryError(
+                f"no room for {threads} times {size} numbers of scratch ({key}): use fewer threads, or drop empty columns "
+                "of B"
+            ) from None
         if held.nbytes <= KEEP:
             table[key, np.dtype(dtype)] = held
     return held[:threads]
+
+
+def release_scratch() -> None:
+    """Give back the scratch that the calling thread keeps between sparse products, at most some tens of megabytes.
+
+    Examples
+    --------
+    >>> release_scratch()
+    """
+    _scratch.__dict__.clear()
 
 
 def multiply(o: Operands, structure: Structure, sort: bool, kind: np.uint8 | None = None) -> tuple[Array, Array, Array]:
@@ -197,7 +214,7 @@ def multiply(o: Operands, structure: Structure, sort: bool, kind: np.uint8 | Non
     rows, columns = o.shape
     threads = get_threads()
     kind = _kind(o, structure, sort) if kind is None else kind
-    chunks = Chunks.cut(structure, columns, threads)
+    chunks = Chunks.cut(structure, columns, threads, sort=sort)
     count, parts, bounds = chunks.bounds.size, chunks.parts, chunks.bounds
     room = int(bounds.max(initial=1))
     bound = int(bounds.sum())
@@ -332,6 +349,7 @@ def spgemm(
 
     Memory beyond the result: 12 bytes per entry of B for the compressed rows where these are used, and per thread 8 bytes
     per column (4 where rows are short) and up to 24 MB for chunks in hand; matrices above 2**24 columns use hash tables.
+    Scratch stays with the thread for the next product; `release_scratch` gives it back.
 
     Examples
     --------
@@ -346,6 +364,10 @@ def spgemm(
     4
     """
     if plan is not None:
+        from .plan import SpGEMMPlan
+
+        if not isinstance(plan, SpGEMMPlan):
+            raise TypeError(f"plan is {type(plan).__name__}: wanted an SpGEMMPlan")
         if mask is not None or semiring != "plus_times":
             raise ValueError("plan goes with neither mask nor another semiring: leave one of them out")
         return plan(A, B)

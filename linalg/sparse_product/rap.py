@@ -68,12 +68,16 @@ def rap(R: Any, A: Any, P: Any) -> csr_array:
     """
     A, P = as_csr(A, "A"), as_csr(P, "P")
     require_shapes(A.shape, P.shape, ("A", "P"))
+    for matrix, name in ((A, "A"), (P, "P")):
+        check_indices(
+            matrix, name
+        )  # under the names that the caller knows, and before a transposition that does not look
     if R is None:
         _require_square(A.shape)
-        check_indices(P, "P")  # a transposition does not look
         R = csr_array(P.conj().T) if P.dtype.kind == "c" else csr_array(P.T)
     R = as_csr(R, "R")
     require_shapes(R.shape, A.shape, ("R", "A"))
+    check_indices(R, "R")
     # columns of the scratch product may stay in any order: only those of the result are seen
     return spgemm(R, spgemm(A, P, sort=False))
 
@@ -127,15 +131,19 @@ class RAPPlan:
     def __init__(self, R: Any, A: Any, P: Any) -> None:
         A, P = as_csr(A, "A"), as_csr(P, "P")
         require_shapes(A.shape, P.shape, ("A", "P"))
+        for matrix, name in ((A, "A"), (P, "P")):
+            check_indices(matrix, name)
         self._order: Array | None = None
         if R is None:
             _require_square(A.shape)
-            check_indices(P, "P")  # a transposition does not look
             R, self._order = _transposed(P)
         R = as_csr(R, "R")
         require_shapes(R.shape, A.shape, ("R", "A"))
+        check_indices(R, "R")
         self._sizes = tuple(int(part.indptr[-1]) for part in (R, A, P))
-        self.restriction_pattern = (R.indptr, R.indices)
+        self.restriction_pattern = (
+            (R.indptr, R.indices) if self._order is not None else (R.indptr.copy(), R.indices.copy())
+        )
         self._first = SpGEMMPlan(A, P)
         scratch = np.empty(self._first.nnz, dtype=common_dtype(A.dtype, P.dtype, ("A", "P")))
         product = csr_array((scratch, self._first.indices, self._first.indptr), shape=self._first.shape)
@@ -143,7 +151,16 @@ class RAPPlan:
         self._scratch = scratch
         self._marks = tuple(_mark(part) for part in (R, A, P))
         self.shape: tuple[int, int] = self._second.shape
-        self.indptr, self.indices = self._second.indptr, self._second.indices
+
+    @property
+    def indptr(self) -> Array:
+        """Row pointers of the result; read-only."""
+        return self._second.indptr
+
+    @property
+    def indices(self) -> Array:
+        """Columns of the result, sorted in every row; read-only."""
+        return self._second.indices
 
     @property
     def nnz(self) -> int:
@@ -265,8 +282,14 @@ def _mark(matrix: csr_array) -> tuple[tuple[int, ...], int, int]:
     """Shape, number of entries and fingerprint of a pattern."""
     count = int(matrix.indptr[-1]) if matrix.indptr.size else 0
     index = np.int32 if max(count, *matrix.shape) < 2**31 else np.int64
-    arrays = (matrix.indptr, matrix.indices[:count])
-    return matrix.shape, count, fingerprint(*(index_view(np.ascontiguousarray(part, dtype=index)) for part in arrays))
+    columns = np.ascontiguousarray(matrix.indices[:count], dtype=index)
+    if columns.itemsize < matrix.indices.itemsize and (columns != matrix.indices[:count]).any():
+        return matrix.shape, count, -1  # a large index must not pass for a small one
+    return (
+        matrix.shape,
+        count,
+        fingerprint(index_view(np.ascontiguousarray(matrix.indptr, dtype=index)), index_view(columns)),
+    )
 
 
 def _require_square(shape: tuple[int, ...]) -> None:
@@ -282,8 +305,9 @@ def _require_size(name: str, values: Array, size: int) -> None:
 def _transposed(P: csr_array) -> tuple[csr_array, Array]:
     """Transpose of P, and where each of its entries comes from."""
     indptr = np.zeros(P.shape[1] + 1, dtype=P.indptr.dtype)
-    indices, order = np.empty_like(P.indices), np.empty_like(P.indices)
-    transpose(*(index_view(part) for part in (P.indptr, P.indices, indptr, indices, order)))
+    stored = P.indices[: P.indptr[-1]]  # the arrays may have room for more
+    indices, order = np.empty_like(stored), np.empty_like(stored)
+    transpose(*(index_view(part) for part in (P.indptr, stored, indptr, indices, order)))
     return csr_array((np.empty(order.size, P.dtype), indices, indptr), shape=P.shape[::-1]), order
 
 

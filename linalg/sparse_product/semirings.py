@@ -33,7 +33,7 @@ from ..kernels import semiring as kernels
 from ..kernels.spgemm_gradient import row_work
 from ..operators.matrix import index_view
 from .blocks import equal_blocks
-from .operands import common_dtype, operands
+from .operands import common_dtype, operands, require_columns
 from .product import spgemm
 
 __all__ = ["SEMIRINGS", "Numbers", "check_semiring", "numbers", "semiring_product", "with_data"]
@@ -106,6 +106,7 @@ def semiring_product(A: csr_array, B: csr_array, name: str, *, sort: bool = True
 def _fill(name: str, A: csr_array, B: csr_array, result: csr_array) -> None:
     """Overwrite the entries of a product by those of another semiring."""
     o = operands(A, B)
+    require_columns(o.shape[1])
     kind = o.aj.dtype
     rp, cj = (np.ascontiguousarray(index_view(part), dtype=kind) for part in (result.indptr, result.indices))
     work = np.empty(o.shape[0], np.uint64)

@@ -167,6 +167,15 @@ def test_bad_input_is_refused_with_reasons(call, error, message):
         call(A, P)
 
 
+@pytest.mark.parametrize("make", [rap, RAPPlan])
+@pytest.mark.parametrize("column", [-1, 10, 10**8], ids=["negative", "next", "far"])
+def test_broken_indices_of_p_are_refused_before_it_is_transposed(make, column):
+    A, P = big(6, 30)
+    P.indices[3] = column
+    with pytest.raises(ValueError, match="P holds a column index outside 0 to 9"):
+        make(None, A, P)
+
+
 # --- A A^T ---------------------------------------------------------------------------------------------------------
 
 

@@ -151,6 +151,16 @@ def test_wide_indices(rng, monkeypatch):
         assert makers.same_bits(found.data, expected.data)
 
 
+@pytest.mark.parametrize("power", [34, 40])
+def test_long_rows_of_more_columns_than_32_bits_count(power, rng):
+    columns = np.sort(rng.choice(1 << 33, 300, replace=False)) << (power - 33)
+    B = makers.raw(np.arange(300.0), rng.permutation(columns), np.arange(301), (300, 1 << power), np.int64)
+    found = spgemm(csr_array(np.ones((1, 300))), B)
+    order = np.argsort(B.indices)
+    assert np.array_equal(found.indices, columns)
+    assert np.array_equal(found.data, B.data[order])
+
+
 def test_cancelled_entries_stay():
     C = spgemm(csr_array([[1.0, -1.0]]), csr_array([[2.0, 1.0], [2.0, 0.0]]))
     assert C.indices.tolist() == [0, 1]
@@ -309,6 +319,10 @@ def test_out_is_overwritten_and_handed_back(rng):
         plan(A, A, out=spgemm(A, A))
     with pytest.raises(ValueError, match="out is"):
         plan(1j * A, A, out=out)
+    cut = plan(A, A)
+    cut.data = cut.data[:-1]
+    with pytest.raises(ValueError, match="out is"):
+        plan(A, A, out=cut)
     for wrong in (np.empty(plan.nnz + 1), np.empty(plan.nnz, np.float32), np.empty(2 * plan.nnz)[::2]):
         with pytest.raises(ValueError, match=rf"out has shape .* wanted \({plan.nnz},\) and float64"):
             plan.multiply(A.data, A.data, out=wrong)
