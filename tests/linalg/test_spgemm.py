@@ -324,7 +324,7 @@ def test_out_is_overwritten_and_handed_back(rng):
     with pytest.raises(ValueError, match="out is"):
         plan(A, A, out=cut)
     for wrong in (np.empty(plan.nnz + 1), np.empty(plan.nnz, np.float32), np.empty(2 * plan.nnz)[::2]):
-        with pytest.raises(ValueError, match=rf"out has shape .* wanted \({plan.nnz},\) and float64"):
+        with pytest.raises(ValueError, match=rf"out is .* wanted an array of shape \({plan.nnz},\) and dtype float64"):
             plan.multiply(A.data, A.data, out=wrong)
 
 
