@@ -6,7 +6,7 @@ The suite `spgemm` writes records of these kinds, besides those of `records`:
     one input, all methods: facts of the factors and, under ``methods``, status, seconds of every round, peak memory,
     agreement with SciPy; a name that ends in ``@1`` is the method on one thread;
 ``skipped``
-    an input for which the memory does not do;
+    an input that is not measured, with the reason under ``text``: the memory does not do, or it is not float64;
 ``peers``
     which libraries are there, in which version, and why the others are not;
 ``update``
@@ -16,6 +16,8 @@ The suite `spgemm` writes records of these kinds, besides those of `records`:
 ``pagerank``
     personalised PageRank: ``rows``, a list of mappings with ``graph``, ``n``, ``batch``, ``method``, ``seconds``,
     ``l1_error``, ``precision_at_50``.
+
+Where there are several records of one input, as after an input was skipped and measured later, the last one holds.
 """
 
 from __future__ import annotations

@@ -65,7 +65,11 @@ class Product:
         return methods
 
     def status(self, method: str) -> str:
-        """Return "ok", "failed", "not installed", or "" where the method was not run."""
+        """Return what became of a method.
+
+        "ok"; "failed", with a reason in the record; "not installed"; "left out", where it runs on smaller products only;
+        "" where it was not tried.
+        """
         return str(self.methods[method]["status"]) if method in self.methods else ""
 
     def seconds(self, method: str) -> float:
@@ -204,8 +208,12 @@ class Verdict:
 
 
 def of_kind(summary: SuiteSummary, kind: str) -> list[Record]:
-    """Return the records of one kind among those that the suite wrote in its own way."""
-    return [record for record in summary.others if record["kind"] == kind]
+    """Return the records of one kind among those that the suite wrote in its own way.
+
+    Of several records of one input, whatever their kinds, the last one holds; it stands where the first did.
+    """
+    last = {record["problem"]: record for record in summary.others}
+    return [record for record in last.values() if record["kind"] == kind]
 
 
 def products(summary: SuiteSummary) -> list[Product]:
@@ -267,7 +275,8 @@ def _update(record: Record) -> Verdict:
 def shares(inputs: Sequence[Product], methods: Sequence[str]) -> dict[str, tuple[list[float], list[float]]]:
     """Return the performance profile: ascending factors of the fastest for every method, and the share of inputs within.
 
-    Only inputs on which every method was run count; a failure is infinitely slow.
+    Only inputs on which every method was run count; a failure is infinitely slow. A method that is left out of some inputs
+    would take them from all others, so that it is better not among `methods`.
     """
     common = [p for p in inputs if all(p.status(m) in ("ok", "failed") for m in methods)]
     ratios: dict[str, list[float]] = {m: [] for m in methods}

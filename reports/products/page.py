@@ -11,7 +11,7 @@ from ..style import shown
 from ..summary import SuiteSummary
 from ..tables import times
 from .numbers import LARGE, Product, Verdict, of_kind, products, targets
-from .tables import LADDER, input_table, ladder, sections
+from .tables import LADDER, THREADS_NOTE, input_table, ladder, sections
 
 __all__ = ["findings", "markdown", "peers", "protocol", "section", "sentences"]
 
@@ -90,10 +90,11 @@ def protocol(summaries: Sequence[SuiteSummary]) -> list[str]:
     rounds = sorted({int(p.record["rounds"]) for p in inputs})
     span = f"{rounds[0]}" if rounds[0] == rounds[-1] else f"{rounds[0]} to {rounds[-1]}"
     points = [
-        "Sparse products: all libraries multiply the same factors in one process with the same number of threads, in "
-        f"turn ({span} rounds; fewer where an input takes long). Before a timed call a method runs untimed, for 0.15 s "
-        "where it has several threads (0.03 s in a quick run). Calls of under 4 ms are repeated and averaged. Numbers "
-        "are medians.",
+        f"Sparse products: all libraries multiply the same factors in one process, in turn ({span} rounds; fewer where an "
+        "input takes long). Before a timed call a method runs untimed, for 0.15 s where it has several threads (0.03 s in "
+        "a quick run), once where it has one, and not where a call takes more than half a second. Calls of under 4 ms are "
+        "repeated and averaged. Numbers are medians.",
+        *_threads(summaries, inputs),
         "Every answer is compared with SciPy's once entries that cancelled to zero are dropped: this package's and the "
         "SMASH variants' have to be the same to the bit, a peer's to a relative 1e-12.",
         "Factors are CSR with sorted columns, float64, 32-bit indices. Libraries with a format of their own get it before "
@@ -103,6 +104,23 @@ def protocol(summaries: Sequence[SuiteSummary]) -> list[str]:
     if any(int(p.record["repeats"]) < 5 for p in inputs):
         points.append(
             "Products in a quick run: few inputs, short warming, three rounds. Small differences mean nothing."
+        )
+    return points
+
+
+def _threads(summaries: Sequence[SuiteSummary], inputs: Sequence[Product]) -> list[str]:
+    """Say who uses how many threads, and what is other with MKL and torch."""
+    counts = " or ".join(str(n) for n in sorted({int(p.record["threads"]) for p in inputs}))
+    text = f"{THREADS_NOTE} That number is {counts}; each method's own stands in its row."
+    known = [record["peers"].get("mkl", {}) for s in summaries for record in of_kind(s, "peers")]
+    if any(facts.get("dynamic") for facts in known):
+        text += " MKL keeps its default of deciding on fewer by itself (MKL_DYNAMIC)."
+    points = [text]
+    if any(p.status("torch") == "ok" for p in inputs):
+        rest = " It is left out of the largest inputs." if any(p.status("torch") == "left out" for p in inputs) else ""
+        points.append(
+            "torch never gives the memory of a sparse product back and is called as seldom as can be: other arithmetic "
+            "wakes its threads for as long, then one product warms and one is timed." + rest
         )
     return points
 
@@ -165,4 +183,7 @@ def markdown(summary: SuiteSummary) -> str:
     for product in products(summary):
         parts.append(f"### {product.label}\n\n{_facts(product)}\n")
         parts.append(input_table(product).markdown())
+    points = protocol([summary])
+    if points:
+        parts.append("### How it was measured\n\n" + "\n".join(f"- {point}" for point in points) + "\n")
     return "\n".join(parts)

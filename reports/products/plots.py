@@ -17,7 +17,7 @@ from .tables import LADDER, ladder
 __all__ = ["draw"]
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-ANY = ("spgemm-any", "spgemm", "scipy", "mkl", "graphblas", "torch")
+ANY = ("spgemm-any", "spgemm", "scipy", "mkl", "graphblas")  # torch does not run on the largest
 SORTED = ("spgemm", "scipy-sort", "mkl-sort", "graphblas-csr")
 
 BEHIND = {"boxstyle": "square,pad=0.12", "fc": SURFACE, "ec": "none"}
@@ -111,10 +111,15 @@ def _profile(suite: str, inputs: Sequence[Product], methods: Sequence[str], what
         axes = drawing.add_axes((0.125, 0.15, 0.555, 0.735))
         for place, method in enumerate(methods):
             factors, reached = curves[method]
-            x = [f for f in factors if f <= most] + [most]
-            y = [*reached[: len(x) - 1], reached[len(x) - 2]]
-            style = {**line_style(method), "marker": look(method).marker}
-            axes.step(x, y, where="post", ms=4.2, zorder=5 - place * 0.05, label=shown(method), clip_on=False, **style)
+            # from the axis up at its first factor, and on to the right edge; marks only where it rises
+            points = [(f, s) for f, s in zip(factors, reached, strict=False) if s > 0 and f <= most] or [(most, 0.0)]
+            foot = [(points[0][0], 0.0)] if points[0][0] > 1 else []  # no line on top of the left edge
+            x, y = zip(*foot, *points, (most, points[-1][1]), strict=True)
+            marks = list(range(len(foot), len(x) - 1)) if y[-1] > 0 else []
+            axes.step(
+                x, y, where="post", ms=4.2, zorder=5 - place * 0.05, label=shown(method), clip_on=False,
+                markevery=marks, **line_style(method),
+            )  # fmt: skip
         axes.set_xscale("log", base=2)
         axes.set_xlim(1.0, most)
         axes.set_ylim(0.0, 1.02)
@@ -131,7 +136,8 @@ def _profile(suite: str, inputs: Sequence[Product], methods: Sequence[str], what
     order = (
         "All deliver rows with sorted columns."
         if what == "sorted"
-        else "Columns may come in any order; what is sorted all the same takes part too."
+        else "Columns may come in any order; what is sorted all the same takes part too, torch, which is left out of the "
+        "largest inputs, does not."
     )
     caption = (
         f"Performance profile over {common} inputs with at least {LARGE:,} multiply-adds: the share of them on which a "
@@ -191,7 +197,9 @@ def _scatter(suite: str, inputs: Sequence[Product], opponent: str, title: str, f
 
 def _ladder(suite: str, steps: Sequence[Product], folder: Path | None) -> Figure:
     bars = len(LADDER)
-    height = 1.1 + 0.82 * len(steps)
+    room = bars + 2.1  # of a group: its bars, the label above them, a gap
+    span = room * len(steps) + 0.2
+    height = 1.22 + 0.148 * span
     with canvas(WIDTH, height) as (drawing, _):
         axes = drawing.add_axes((0.03, 0.5 / height, 0.94, 1 - 1.22 / height))
         gains = [p.ratio(m, "smash-v1") for p in steps for m in LADDER]
@@ -199,19 +207,19 @@ def _ladder(suite: str, steps: Sequence[Product], folder: Path | None) -> Figure
         least = min([*(g for g in gains if g > 0), 1.0]) / 1.6
         most = highest * (highest / least) ** 0.27  # room for the text behind the longest bar
         for place, product in enumerate(steps):
-            top = (len(steps) - 1 - place) * (bars + 1.7)
-            where = (least * 1.02, top + bars - 0.25)
+            bottom = (len(steps) - 1 - place) * room
+            where = (least * 1.02, bottom + bars + 0.3)
             axes.text(*where, product.label, fontsize=8.6, fontweight="bold", va="center", bbox=BEHIND, zorder=5)
             for number, method in enumerate(LADDER):
                 gain = product.ratio(method, "smash-v1")
                 if not gain > 0:
                     continue
-                y = top + bars - 1.2 - number
+                y = bottom + bars - 1 - number
                 bar = axes.barh(y, gain - least, left=least, height=0.84, color=look(method).colour)
                 if place == 0:
                     bar.set_label(shown(method))
                 text = f"{gain:.3g}{TIMES}   {product.nanoseconds(method):.3g} ns"
-                axes.text(gain * 1.03, y, text, fontsize=8.0, va="center")
+                axes.text(gain * 1.03, y, text, fontsize=8.0, va="center", bbox={**BEHIND, "boxstyle": "square,pad=0"})
         axes.axvline(1.0, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=1)
         axes.set_xscale("log")
         axes.set_xlim(least, most)
@@ -219,7 +227,7 @@ def _ladder(suite: str, steps: Sequence[Product], folder: Path | None) -> Figure
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.grid(axis="y", visible=False)
-        axes.set_ylim(-1.0, len(steps) * (bars + 1.7) - 1.0)
+        axes.set_ylim(-0.8, span - 0.8)
         axes.set_xlabel("times as fast as V1")
         title = axes.set_title("The SMASH ladder on a CPU", pad=25)
         title.set_in_layout(False)

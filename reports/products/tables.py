@@ -12,9 +12,13 @@ from ..summary import SuiteSummary, median
 from ..tables import Table, size, times
 from .numbers import LARGE, SMALL, Product, Verdict, extras, of_kind, products, targets
 
-__all__ = ["extra_table", "input_table", "ladder_table", "overview", "sections", "target_table"]
+__all__ = ["THREADS_NOTE", "extra_table", "input_table", "ladder_table", "overview", "sections", "target_table"]
 
 DASH = "\N{EN DASH}"
+THREADS_NOTE = (
+    "All are allowed the same number of threads, but not all use them: SciPy's product and its sort of the columns, and "
+    "PyAMG's set-up, are serial."
+)
 LADDER = ("smash-v1", "smash-v2", "smash-v3", "spgemm")
 
 # column title, our method, the opponent
@@ -60,7 +64,8 @@ def target_table(summary: SuiteSummary) -> Table:
     notes = [
         f"Opponent's median time over ours, geometric mean over the inputs with at least {LARGE:,} multiply-adds (small "
         f"products: under {SMALL:,}). A method that fails on an input is below the floor and in no mean. Sorted is compared "
-        "with sorted, any order with any order."
+        "with sorted, any order with any order.",
+        THREADS_NOTE,
     ]
     if all(not v.ratios for v in targets(summary)):
         notes = ["Nothing to compare yet."]
@@ -76,13 +81,25 @@ def extra_table(summary: SuiteSummary) -> Table:
         "memory, in MKL's order, and is not copied. The numeric phase of a plan is the call plan(A, B) with its check of "
         "the patterns; values alone is plan.multiply(a, b, out)."
     ]
+    notes += _left_out(products(summary))
     return Table(head, rows, notes=notes, wordy=True)
+
+
+def _left_out(inputs: Sequence[Product]) -> list[str]:
+    """Say which methods are left out of how many inputs, and why."""
+    found: dict[tuple[str, str], int] = {}
+    for product in inputs:
+        for name, facts in product.methods.items():
+            if facts["status"] == "left out":
+                key = (shown(name), str(facts.get("text", "")))
+                found[key] = found.get(key, 0) + 1
+    return [f"{name} is left out of {count} of {len(inputs)} inputs: {text}." for (name, text), count in found.items()]
 
 
 def _ratio(product: Product, ours: str, theirs: str) -> tuple[str, float | None]:
     """Cell and tint: only where the opponent is faster is there a tint."""
     status = product.status(theirs)
-    if status in ("not installed", "failed"):
+    if status in ("not installed", "failed", "left out"):
         return status, None
     ratio = product.ratio(ours, theirs)
     if math.isnan(ratio):
@@ -127,7 +144,8 @@ def overview(summary: SuiteSummary) -> Table:
         "sorted, any order against any order); tinted where the opponent is faster. GFLOP/s counts two operations for "
         "each multiply-add."
     ]
-    notes += [f"Left out: {record['label']} ({record['text']})." for record in of_kind(summary, "skipped")]
+    notes += _left_out(products(summary))
+    notes += [f"Skipped: {record['label']} ({record['text']})." for record in of_kind(summary, "skipped")]
     return Table(head, rows, shades, notes)
 
 
@@ -139,6 +157,7 @@ def input_table(product: Product) -> Table:
     """Everything about one input: a row per method."""
     head = [
         "method",
+        "threads",
         "columns",
         "median",
         "fastest",
@@ -154,7 +173,7 @@ def input_table(product: Product) -> Table:
         base, _, one = name.partition("@")
         title = shown(base) + (f", {one} thread" if one else "")
         if facts["status"] != "ok":
-            rows.append([title, "", str(facts["status"]), *[DASH] * 6])
+            rows.append([title, "", "", str(facts["status"]), *[DASH] * 6])
             if facts.get("text"):
                 notes.append(f"{title} {facts['status']}: {facts['text']}.")
             continue
@@ -163,6 +182,7 @@ def input_table(product: Product) -> Table:
         rows.append(
             [
                 title,
+                str(facts["threads"]),
                 "sorted" if facts["order"] == "sorted" else "any order",
                 duration(product.seconds(name)),
                 duration(product.fastest(name)),
@@ -221,7 +241,8 @@ def _update(summary: SuiteSummary) -> Table:
         )
     notes = [
         "Same pattern, other entries: the coefficient is a smooth wave that moves on. The first update lays the plans "
-        f"({duration(median(r.get('first_update_seconds') for r in of_kind(summary, 'update')))}) and is not in the median."
+        f"({duration(median(r.get('first_update_seconds') for r in of_kind(summary, 'update')))}) and is not in the median. "
+        "PyAMG's set-up is serial."
     ]
     return Table(head, rows, notes=notes)
 
@@ -263,11 +284,11 @@ def _pagerank(rows: Sequence[Mapping[str, Any]]) -> Table:
         ]
         for row in rows
     ]
-    notes = (
+    notes = [
         "Below each case of ours, power iteration with as many steps as reach its error: our own fused one, and SciPy's "
         "products with a dense block. Errors are means over the batch against power iteration to 1e-10; the index is built "
-        "once per graph.",
-    )
+        "once per graph."
+    ]
     return Table(head, cells, notes=notes)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import math
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +16,12 @@ from scipy.io import mmwrite
 from scipy.sparse import coo_array, csr_array, random_array
 
 from ritzkit.reports.output import write_page, write_tables
-from ritzkit.reports.products import numbers, tables
-from ritzkit.reports.products.page import sentences
+from ritzkit.reports.products import numbers, page, plots, tables
 from ritzkit.reports.progress import Progress
 from ritzkit.reports.records import Recorder, environment, read
 from ritzkit.reports.runner import Plan, Settings, run
 from ritzkit.reports.suites.base import Measurement, Suite, SuiteOptions, Terms
-from ritzkit.reports.suites.spgemm import inputs, measure, peers
+from ritzkit.reports.suites.spgemm import inputs, latency, measure, methods, pagerank, peers, update
 from ritzkit.reports.suites.spgemm.smash import VARIANTS
 from ritzkit.reports.summary import suites
 
@@ -100,7 +102,6 @@ def test_random_matrix_has_its_degree():
 def test_files_are_squared_or_multiplied_with_their_transpose(tmp_path):
     mmwrite(tmp_path / "square.mtx", coo_array(np.eye(4)))
     mmwrite(tmp_path / "tall.mtx", coo_array(np.ones((5, 2))))
-    mmwrite(tmp_path / "complex.mtx", coo_array(1j * np.eye(4)))
     found = inputs.pairs(SuiteOptions(quick=True, folder=str(tmp_path)))
     own = {pair.name: pair.make(np.random.default_rng(0)) for pair in found if pair.group == "file"}
     assert {name: (A.shape, B.shape) for name, (A, B) in own.items()} == {
@@ -109,6 +110,17 @@ def test_files_are_squared_or_multiplied_with_their_transpose(tmp_path):
         "tall-AtA": ((2, 5), (5, 2)),
     }
     assert all(M.indices.dtype == np.int32 and M.dtype == np.float64 for pair in own.values() for M in pair)
+
+
+def test_a_complex_file_is_skipped_with_a_line(tmp_path):
+    mmwrite(tmp_path / "waves.mtx", coo_array(1j * np.eye(4)))
+    (pair,) = (p for p in inputs.pairs(SuiteOptions(quick=True, folder=str(tmp_path))) if p.group == "file")
+    record = measure.measure(pair, Terms(1, 0, SuiteOptions(quick=True)), np.random.default_rng(0))
+    text = "its entries are complex, and every input is float64"
+    assert record == {"kind": "skipped", "text": text}
+    line = {**record, "suite": "spgemm", "problem": pair.name, "label": pair.label}
+    notes = tables.overview(summary_of(product_record("a", 10**6), line)).notes
+    assert f"Skipped: waves ({text})." in notes
 
 
 @pytest.fixture
@@ -227,7 +239,92 @@ def test_an_input_that_does_not_fit_the_memory_is_skipped(monkeypatch):
     monkeypatch.setattr(measure, "available_bytes", lambda: 1000)
     record = measure.measure(tiny_pair(), Terms(1, 0, SuiteOptions(quick=True)), np.random.default_rng(0))
     assert record["kind"] == "skipped"
-    assert "GB of memory" in record["text"]
+    assert " MB of memory" in record["text"]
+
+
+@pytest.mark.parametrize(
+    ("threads", "keeps", "own", "other"),
+    [
+        (2, False, (3, 10**6), (0, 0)),
+        (2, True, (2, 2), (1, 10**6)),
+        (1, True, (2, 2), (0, 0)),
+        (1, False, (2, 2), (0, 0)),
+    ],
+    ids=["threads", "threads, keeps memory", "one, keeps memory", "one thread"],
+)
+def test_a_method_that_keeps_memory_is_warmed_by_other_work(threads, keeps, own, other):
+    counts = {"own": 0, "other": 0}
+
+    def counted(name):
+        counts[name] += 1
+
+    ready = methods.Ready(lambda: counted("own"), warm=(lambda: counted("other")) if keeps else None)
+    method = methods.Method("m", lambda factors: ready, most=10 if keeps else None)
+    entry = measure._Entry(method, threads, threads, ready, facts={"threads": threads})
+    assert measure._sample(entry, 0.02) >= 0
+    assert own[0] <= counts["own"] <= own[1]
+    assert other[0] <= counts["other"] <= other[1]
+
+
+def test_torch_keeps_its_threads_awake_without_a_product():
+    peer = peers.find("torch", 2)
+    if peer.module is None:
+        pytest.skip(f"torch: {peer.reason}")
+    A = inputs.stencil(4, 5)
+    ready = methods.METHODS["torch"].prepare(methods.Factors(A, A, 2))
+    first, again = ready.warm(), ready.warm()
+    assert first.data_ptr() == again.data_ptr()  # nothing new is laid out
+    assert first.numel() >= 2 * 2**15  # fewer numbers torch leaves to one thread
+    assert measure.compare(ready.result(ready.call()), csr_array(A @ A))["deviation"] < measure.AGREEMENT
+
+
+def test_peers_say_what_threads_they_may_use():
+    report = peers.report(1)
+    assert {facts["threads"] for facts in report.values() if facts["installed"]} <= {1}
+    if report["mkl"]["installed"]:
+        assert isinstance(report["mkl"]["dynamic"], bool)
+
+
+def test_update_is_measured_against_set_ups_and_converges_like_them():
+    record = update.measure(6, Terms(1, 0, SuiteOptions(quick=True, repeats=2)))
+    json.dumps(record)
+    assert {name: len(values) for name, values in record["seconds"].items()} == dict.fromkeys(
+        ("update", "pyamg", "setup"), 2
+    )
+    assert record["n"] == 216
+    assert 0.1 < record["change"] < 10
+    assert max(record["residual_update"], record["residual_fresh"]) <= 1.01 * record["rtol"]
+    assert record["iterations_update"] <= record["iterations_fresh"] + 1
+    with_names = {**record, "suite": "spgemm", "problem": "update-6", "label": "AMG update"}
+    assert numbers.targets(summary_of(with_names))[-1].goal.target is None  # too small to count
+
+
+def test_pagerank_is_measured_against_power_iteration_of_the_same_error(monkeypatch):
+    monkeypatch.setattr(pagerank, "graphs", lambda options: [("R-MAT", "rmat-7", 4, (5,))])
+    record = pagerank.measure(Terms(1, 0, SuiteOptions(quick=True)))
+    json.dumps(record)
+    rows = record["rows"]
+    assert len(rows) == 3 * (2 + 3)
+    for ours, power, scipy in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+        assert ours["method"] == power["against"] == scipy["against"]
+        assert power["l1_error"] == scipy["l1_error"] <= ours["l1_error"] < 0.5
+        assert all(row["seconds"] > 0 and 0 <= row["precision_at_50"] <= 1 for row in (ours, power, scipy))
+    coarse, fine = (row["l1_error"] for row in rows[:6:3])
+    assert fine < coarse
+
+
+def test_first_products_are_those_of_fresh_processes(monkeypatch):
+    # the usual cache instead of an empty one, where compilation would take its seconds
+    usual = os.environ.get("NUMBA_CACHE_DIR", "")
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", lambda **_: contextlib.nullcontext(usual))
+    monkeypatch.setattr(latency, "CASES", (("spgemm", (5, 4)), ("plan", (6, 4))))
+    record = latency.measure(Terms(1, 0, SuiteOptions(quick=True)))
+    good, bad = record["rows"]
+    for facts in (good["cold"], good["cached"]):
+        assert set(facts) == {"import", "first", "warm", "scipy"}
+        assert all(value > 0 for value in facts.values())
+        assert facts["warm"] <= facts["first"]
+    assert bad == {"what": "plan", "points": 6, "edge": 4, "text": "ValueError: points is 6: wanted 5, 7 or 27"}
 
 
 def test_mkl_staged_product_takes_new_values():
@@ -283,14 +380,19 @@ SPEED = {
 STEPS = {"smash-v1": 40.0, "smash-v2": 10.0, "smash-v3": 4.0}
 
 
-def product_record(label: str, multiply_adds: int, *, ladder=False, absent=(), failed=(), **factors) -> dict:
+def product_record(
+    label: str, multiply_adds: int, *, ladder=False, absent=(), failed=(), left_out=(), **factors
+) -> dict:
     methods = {}
     for name, speed in {**SPEED, **(STEPS if ladder else {})}.items():
-        facts = {"order": "any" if name.startswith("spgemm-any") else "sorted", "threads": 2, "seconds": []}
+        facts = {"order": "any" if name.startswith("spgemm-any") else "sorted", "seconds": []}
+        facts["threads"] = 1 if name.endswith("@1") or name.startswith("scipy") else 2
         if name in absent:
             facts.update(status="not installed", text="No module")
         elif name in failed:
             facts.update(status="failed", text="out of memory")
+        elif name in left_out:
+            facts.update(status="left out", text="it keeps the memory of every product")
         else:
             seconds = speed * factors.get(name.replace("-", "_"), 1.0) * 1e-9 * multiply_adds
             facts.update(status="ok", seconds=[seconds, 1.1 * seconds, 0.9 * seconds], exact=True, deviation=0.0)
@@ -381,6 +483,71 @@ def test_profile_counts_failures_as_infinitely_slow():
     assert curves["mkl"] == ([1.0, 2.0], [0.0, 0.5])
 
 
+def test_a_method_left_out_of_the_largest_takes_no_input_from_the_profile(monkeypatch):
+    drawn: dict[str, str] = {}
+    monkeypatch.setattr(plots, "save", lambda drawing, folder, name: drawn.setdefault(name, ""))
+    summary = summary_of(
+        *(product_record(f"{n}", n * 10**6, left_out=("torch",) if n > 3 else ()) for n in range(1, 6))
+    )
+    (profile,) = (f for f in plots.draw(summary, None) if f.name == "spgemm-profile-any-order")
+    assert "over 5 inputs" in profile.caption
+    assert "torch" not in plots.ANY
+    overview = tables.overview(summary)
+    torch = overview.head.index("torch")
+    assert [row[torch] for row in overview.rows] == ["2.40\N{MULTIPLICATION SIGN}"] * 3 + ["left out"] * 2
+    wanted = "torch is left out of 2 of 5 inputs: it keeps the memory of every product."
+    assert wanted in overview.notes
+    assert wanted in tables.extra_table(summary).notes
+    assert numbers.products(summary)[-1].status("torch") == "left out"
+
+
+def test_the_later_record_of_an_input_holds():
+    skipped = {"kind": "skipped", "suite": "spgemm", "problem": "b", "label": "b", "text": "no memory"}
+    slow, fast = product_record("a", 10**6, scipy_sort=1e-3), product_record("a", 10**6)
+    summary = summary_of(slow, skipped, fast, product_record("b", 2 * 10**6))
+    assert [p.label for p in numbers.products(summary)] == ["a", "b"]
+    assert numbers.targets(summary)[0].ratios == {"a": pytest.approx(4.0), "b": pytest.approx(4.0)}
+    assert not any("Skipped" in note for note in tables.overview(summary).notes)
+    assert numbers.of_kind(summary, "skipped") == []
+
+
+def test_threads_of_every_method_are_told():
+    summary = summary_of(
+        {**PEERS, "peers": {"mkl": {**PEERS["peers"]["mkl"], "dynamic": True}}}, product_record("a", 10**6)
+    )
+    table = tables.input_table(numbers.products(summary)[0])
+    told = {row[0]: row[table.head.index("threads")] for row in table.rows}
+    assert (told["spgemm"], told["spgemm, 1 thread"], told["SciPy"], told["MKL"]) == ("2", "1", "1", "2")
+    assert tables.THREADS_NOTE in tables.target_table(summary).notes
+    protocol = " ".join(page.protocol([summary]))
+    for part in (tables.THREADS_NOTE, "That number is 2;", "MKL_DYNAMIC", "torch never gives the memory"):
+        assert part in protocol
+        assert part in page.markdown(summary)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 9])
+def test_labels_of_the_ladder_do_not_overlap(groups, monkeypatch):
+    pytest.importorskip("matplotlib")
+    boxes: list = []
+
+    def save(drawing, folder, name):
+        renderer = drawing.canvas.get_renderer()
+        drawing.draw(renderer)
+        (axes,) = drawing.axes
+        boxes.extend(text.get_window_extent(renderer) for text in (*axes.texts, axes.title))
+        boxes.extend(text.get_window_extent(renderer) for text in axes.get_legend().get_texts())
+        edge = drawing.bbox
+        assert all(edge.x0 <= b.x0 and b.x1 <= edge.x1 and edge.y0 <= b.y0 and b.y1 <= edge.y1 for b in boxes)
+        return ""
+
+    monkeypatch.setattr(plots, "save", save)
+    steps = [product_record(f"A product with a long name, {n}", 10**6, ladder=True) for n in range(groups)]
+    plots._ladder("spgemm", numbers.products(summary_of(*steps)), None)
+    assert len(boxes) == 5 * groups + 5
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("spgemm") / "records.jsonl"
@@ -419,7 +586,7 @@ def test_tables_show_absent_peers_failures_and_every_part(records, tmp_path):
 
 
 def test_sentences_name_where_an_opponent_wins(records):
-    text = " ".join(sentences(suites(read(records))[0]))
+    text = " ".join(page.sentences(suites(read(records))[0]))
     assert "MKL is faster, any order, on 1 of 3 inputs: huge (0.60\N{MULTIPLICATION SIGN})." in text
     assert "huge: GraphBLAS fails: out of memory." in text
 

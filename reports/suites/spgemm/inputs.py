@@ -38,6 +38,8 @@ class Pair:
         What the factors depend on besides the seed.
     ladder : bool
         Whether the SMASH variants run too.
+    left_out : str
+        Why the input is skipped; empty where it is not.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Pair:
     make: Callable[[np.random.Generator], tuple[csr_array, csr_array]]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     ladder: bool = False
+    left_out: str = ""
 
 
 def _clean(matrix: Any) -> csr_array:
@@ -183,9 +186,11 @@ def _files(folder: str | None) -> list[Pair]:
             matrix = load(path).A.tocsr()
         except (ValueError, OSError) as error:
             raise UserError(f"--folder: {' '.join(str(error).split())}") from None
-        if matrix.dtype.kind == "c":  # every input is float64
-            continue
         name, square = _stem(path), matrix.shape[0] == matrix.shape[1]
+        if matrix.dtype.kind == "c":
+            text = "its entries are complex, and every input is float64"
+            found.append(Pair(name, name, "file", functools.partial(_from_file, path, "AA"), left_out=text))
+            continue
         for order in ("AA",) if square else ("AAt", "AtA"):
             title = {"AA": name, "AAt": f"{name}, A Aᵀ", "AtA": f"{name}, Aᵀ A"}[order]
             products = int(_products(matrix, order))

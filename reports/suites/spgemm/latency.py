@@ -21,6 +21,7 @@ __all__ = ["measure"]
 # points of the stencil, unknowns along an edge
 SMALL = (5, 30)
 MIDDLING = (27, 32)
+CASES = tuple(itertools.product(("spgemm", "plan"), (SMALL, MIDDLING)))
 
 _CHILD = """
 import json, sys, time
@@ -64,7 +65,7 @@ def _child(what: str, points: int, edge: int, threads: int, cache: str) -> dict[
 def measure(terms: Terms) -> dict[str, Any]:
     """Run the processes; return the record."""
     rows = []
-    for what, (points, edge) in itertools.product(("spgemm", "plan"), (SMALL, MIDDLING)):
+    for what, (points, edge) in CASES:
         row: dict[str, Any] = {"what": what, "points": points, "edge": edge}
         with tempfile.TemporaryDirectory(prefix="ritzkit-cache-") as cache:
             try:

@@ -6,6 +6,7 @@ own fused power iteration and SciPy's products with a dense block, run as many s
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ def graphs(options: SuiteOptions) -> list[tuple[str, str, int, tuple[int, ...]]]
     """Graphs as (name, where from, sources in the batch, walks per vertex)."""
     if options.quick:
         return [("R-MAT 2¹¹", "rmat-11", 64, (20,))]
-    cases = [("R-MAT 2¹⁴", "rmat-14", 256, (20, 100))]
+    cases: list[tuple[str, str, int, tuple[int, ...]]] = [("R-MAT 2¹⁴", "rmat-14", 256, (20, 100))]
     folder = None if options.folder is None else Path(options.folder)
     for name, batch in (("ca-GrQc", 256), ("luxembourg", 64)):
         if folder is not None:
@@ -67,7 +68,7 @@ def _precision(scores: Scores, truth: Scores) -> float:
     """Share of the true first 50 among ours; ties count for us."""
     share = []
     for row, mine in zip(truth, scores, strict=True):
-        wanted = min(TOP, np.count_nonzero(row))
+        wanted = min(TOP, int(np.count_nonzero(row)))
         bar = np.partition(row, -wanted)[-wanted] * (1 - 1e-9)
         share.append(np.count_nonzero(row[np.argpartition(-mine, wanted - 1)[:wanted]] >= bar) / wanted)
     return float(np.mean(share))
@@ -130,8 +131,10 @@ def _rows(name: str, graph: Any, batch: int, walks: tuple[int, ...], terms: Term
         steps = _fewest_steps(error_after, error)
         methods: dict[str, Callable[[], Any]] = {
             label: push,
-            f"power iteration, {steps} steps": lambda s=steps: pagerank_power(P, sources, restart=RESTART, maxiter=s),
-            f"SciPy, {steps} steps": lambda s=steps: _scipy_power(P, sources, s),
+            f"power iteration, {steps} steps": functools.partial(
+                pagerank_power, P, sources, restart=RESTART, maxiter=steps
+            ),
+            f"SciPy, {steps} steps": functools.partial(_scipy_power, P, sources, steps),
         }
         seconds: dict[str, list[float]] = {key: [] for key in methods}
         for _ in range(3 if terms.options.quick else 5):

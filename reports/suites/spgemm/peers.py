@@ -14,13 +14,15 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 __all__ = ["PEERS", "Peer", "find", "report"]
+
+MKL, GRAPHBLAS, TORCH = "Intel MKL", "SuiteSparse:GraphBLAS", "torch"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Peer:
         Why it is absent; empty where it is there.
     library : ctypes.CDLL or None
         The C library behind it, for the staged product.
+    settings : mapping
+        What it says of itself: ``threads``, the number it may use; of MKL also ``dynamic``, whether it may decide on fewer
+        (its default, and left alone).
     """
 
     name: str
@@ -47,6 +52,7 @@ class Peer:
     version: str = ""
     reason: str = ""
     library: Any = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _find_mkl() -> None:
@@ -59,7 +65,7 @@ def _find_mkl() -> None:
             return
 
 
-def _mkl(threads: int) -> tuple[Any, str, Any]:
+def _mkl(threads: int) -> Peer:
     os.environ.setdefault("KMP_BLOCKTIME", "0")
     _find_mkl()
     sparse_dot_mkl: Any = importlib.import_module("sparse_dot_mkl")
@@ -69,26 +75,30 @@ def _mkl(threads: int) -> tuple[Any, str, Any]:
     number = version.partition("Version ")[2].partition(" ")[0].partition("-")[0]
     # a handle of our own on the same library: its functions carry no argument types of the wrapper
     library = ctypes.CDLL(functions.mkl_library_name())
-    return sparse_dot_mkl, f"{number or version} (sparse_dot_mkl {metadata.version('sparse_dot_mkl')})", library
+    version = f"{number or version} (sparse_dot_mkl {metadata.version('sparse_dot_mkl')})"
+    settings = {"threads": int(library.MKL_Get_Max_Threads()), "dynamic": bool(library.MKL_Get_Dynamic())}
+    return Peer("mkl", MKL, sparse_dot_mkl, version, library=library, settings=settings)
 
 
-def _graphblas(threads: int) -> tuple[Any, str, Any]:
+def _graphblas(threads: int) -> Peer:
     graphblas: Any = importlib.import_module("graphblas")
     graphblas.ss.config["nthreads"] = threads
     inner = metadata.version("suitesparse-graphblas")
-    return graphblas, f"{inner} (python-graphblas {metadata.version('python-graphblas')})", None
+    version = f"{inner} (python-graphblas {metadata.version('python-graphblas')})"
+    settings = {"threads": int(graphblas.ss.config["nthreads"])}
+    return Peer("graphblas", GRAPHBLAS, graphblas, version, settings=settings)
 
 
-def _torch(threads: int) -> tuple[Any, str, Any]:
+def _torch(threads: int) -> Peer:
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(threads)
-    return torch, str(torch.__version__), None
+    return Peer("torch", TORCH, torch, str(torch.__version__), settings={"threads": int(torch.get_num_threads())})
 
 
-PEERS: dict[str, tuple[str, Callable[[int], tuple[Any, str, Any]]]] = {
-    "mkl": ("Intel MKL", _mkl),
-    "graphblas": ("SuiteSparse:GraphBLAS", _graphblas),
-    "torch": ("torch", _torch),
+PEERS: dict[str, tuple[str, Callable[[int], Peer]]] = {
+    "mkl": (MKL, _mkl),
+    "graphblas": (GRAPHBLAS, _graphblas),
+    "torch": (TORCH, _torch),
 }
 """Title and loader of every optional peer."""
 
@@ -108,11 +118,10 @@ def find(name: str, threads: int) -> Peer:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            module, version, library = load(threads)
+            return load(threads)
         except (ImportError, OSError, AttributeError, RuntimeError, ValueError) as error:
             text = (str(error).strip().splitlines() or [type(error).__name__])[0]
             return Peer(name, title, reason=text if len(text) <= 160 else text[:157] + "...")
-    return Peer(name, title, module, version, library=library)
 
 
 def report(threads: int) -> dict[str, dict[str, Any]]:
@@ -125,5 +134,6 @@ def report(threads: int) -> dict[str, dict[str, Any]]:
             "installed": peer.module is not None,
             "version": peer.version,
             "reason": peer.reason,
+            **peer.settings,
         }
     return found
