@@ -287,7 +287,8 @@ class Recorder:
                     f"--resume: {self.path} was measured in another way ({self._difference(record)}); "
                     "use the same options, or another --out, or leave --resume out to start afresh"
                 )
-            self._keys.update([record["key"], *record.get("closes", ())])
+            if record["kind"] != "skipped":  # for lack of memory, say: try again
+                self._keys.update([record["key"], *record.get("closes", ())])
 
     def _difference(self, record: Mapping[str, Any]) -> str:
         """Say which settings differ, as far as the record shows them."""

@@ -30,7 +30,7 @@ __all__ = ["AMG", "amg"]
 Array = npt.NDArray[Any]
 
 KINDS = ("sa", "rs")
-REFUSALS = 2  # after so many attempts in vain updates are fresh set-ups
+LONGEST_PAUSE = 31  # updates without an attempt to renew, at most, after many attempts in vain
 
 # with PyAMG's own choice of these the cycle is symmetric; what the user puts there need not be
 CYCLE_OPTIONS = ("presmoother", "postsmoother", "coarse_solver", "symmetry")
@@ -54,7 +54,8 @@ class AMG(Preconditioner):
     _work: np.dtype[Any]
     _renewal: Renewal | None = None
     _renewable = False
-    _refusals = 0
+    _refusals = 0  # attempts in vain since the last one that went well
+    _pause = 0  # updates to come without an attempt
 
     def __init__(
         self, A: Any, kind: str, cycle: str, near_nullspace: npt.ArrayLike | None, seed: int, options: dict[str, Any]
@@ -95,9 +96,14 @@ class AMG(Preconditioner):
                 raise ValueError("near_nullspace is complex and A is real: pass real vectors")
         if not np.isfinite(matrix.data).all():
             raise np.linalg.LinAlgError("A holds NaN or infinite entries: no hierarchy can be built")
+        if not matrix.data.any():
+            raise np.linalg.LinAlgError("A has no entry other than zero: amg needs a matrix that is not zero")
         self._facts = (True if A.symmetric else None, True if A.positive_definite else None)
-        if previous and work == self._work and self._renew(matrix):
-            return
+        if previous and work == self._work and self._has_pattern(matrix):
+            if self._renew(matrix):
+                return
+        else:
+            self._refusals = self._pause = 0  # they were those of another pattern
         # copies: the caller may edit A in place, before an update with it that fails or asks what A was
         self._matrix = csr_matrix(matrix, dtype=work, copy=True)
         self._work = work
@@ -118,26 +124,29 @@ class AMG(Preconditioner):
         self.reused = False
         self._take(hierarchy, levels)
 
-    def _renew(self, matrix: csr_array) -> bool:
-        """Make the hierarchy anew from its parts, if the pattern is the known one and the options allow it."""
+    def _has_pattern(self, matrix: csr_array) -> bool:
         known = self._matrix
-        if not self._renewable or self._refusals >= REFUSALS:
+        return np.array_equal(matrix.indptr, known.indptr) and np.array_equal(matrix.indices, known.indices)
+
+    def _renew(self, matrix: csr_array) -> bool:
+        """Make the hierarchy anew from its parts, if options and entries allow it; the pattern is the known one."""
+        if not self._renewable:
             return False
-        if not (np.array_equal(matrix.indptr, known.indptr) and np.array_equal(matrix.indices, known.indices)):
+        if self._pause:
+            self._pause -= 1
             return False
-        renewal = self._renewal
+        known, renewal = self._matrix, self._renewal
         try:
             if renewal is None:
                 renewal = Renewal(self.hierarchy, self._kept, self.kind, self.options)
             entries = matrix.data.astype(self._work)  # a copy, see above
             parts = renewal(csr_matrix((entries, known.indices, known.indptr), shape=known.shape))
-        except (
-            NotRenewable,
-            ArithmeticError,
-            ValueError,
-        ):  # of NumPy's and PyAMG's errors, those that bad numbers cause
+        except NotRenewable:
+            # an attempt costs about a set-up: pauses of 0, 1, 3, 7... updates, as later matrices may do again
+            self._pause = min(2**self._refusals - 1, LONGEST_PAUSE)
             self._refusals += 1
             return False
+        self._refusals = 0
         self._matrix, self._parts, self._renewal, self._kept = parts[0].matrix, parts, renewal, []
         self.reused = True
         self._restore(parts)
@@ -283,7 +292,8 @@ def amg(
     ValueError
         For an unknown kind, cycle or option, a complex matrix with ``kind="rs"``, or an empty matrix.
     numpy.linalg.LinAlgError
-        If A holds NaN or infinite entries.
+        If A holds NaN or infinite entries, is zero, or has entries that give no finite hierarchy (vanishing diagonals, for
+        one).
 
     Notes
     -----
@@ -298,7 +308,9 @@ def amg(
     kind, real or complex) keeps strength of connection, aggregates or splitting, and all patterns. It makes anew:
     candidates, prolongators, restrictions, coarse matrices by planned products, smoothers and the coarse solver.
     ``M.reused`` then is True, and `setup_seconds` is that of the update. The first such update also makes the plans, which
-    takes several times as long as the next ones, and about as much memory as the hierarchy: see `memory_bytes`.
+    takes several times as long as the next ones, and about as much memory as the hierarchy: see `memory_bytes`. For a
+    Hermitian A with a positive diagonal an update gives the same hierarchy, bit for bit, for any number of threads; in a
+    full set-up PyAMG calls BLAS, whose sums depend on it.
 
     With PyAMG's default strength (no threshold) aggregates depend on the pattern alone, so an updated hierarchy differs
     from a fresh one only in its estimates of spectral radii (by about a percent) and converges as fast, however different
@@ -308,7 +320,8 @@ def amg(
     Updates are full set-ups (``M.reused`` is False) for another pattern or kind of entries; for prolongators smoothed
     otherwise than by one unfiltered Jacobi or Richardson step or not at all; for ``symmetry="nonsymmetric"``; for
     interpolation with a threshold of its own; with block Jacobi, ``jacobi_ne`` or strength-based Schwarz smoothers; and
-    where the entries give no finite hierarchy on the kept coarsening.
+    where the entries give no finite hierarchy on the kept coarsening. After several of the last kind in a row, some updates
+    are full set-ups without a try.
 
     Examples
     --------

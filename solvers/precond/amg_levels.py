@@ -18,11 +18,13 @@ from ...linalg.kernels import hierarchy as kernels
 from ...linalg.kernels.relaxation import sor_sweep
 from ...linalg.operators.matrix import index_view
 from ...linalg.sparse_product import SpGEMMPlan
-from .amg_parts import Level, NotRenewable, inverse, on_pattern, operator_of, places_in
+from .amg_parts import Level, NotRenewable, inner, inverse, on_pattern, operator_of, places_in, refusing
 
 __all__ = ["ClassicalLevel", "SmoothedLevel"]
 
 Array = npt.NDArray[Any]
+
+VANISHING = 1e-13  # relative to the row: divisors below it are rounding errors
 
 
 class SmoothedLevel(Level):
@@ -106,8 +108,8 @@ class SmoothedLevel(Level):
             step = self._smooth(A, inverse_diagonal, tentative, 1.0)
             unsmoothed = self._smooth(A, inverse_diagonal, tentative, 0.0)
             step -= unsmoothed
-            square = np.vdot(step, step).real
-            self.weight = float(np.vdot(step, theirs - unsmoothed).real / square) if square else 0.0
+            square = inner(step, step)
+            self.weight = inner(step, theirs - unsmoothed) / square if square else 0.0
             tentative = self._smooth(A, inverse_diagonal, tentative, self.weight)
         self._require_agreement(tentative, theirs)
 
@@ -127,12 +129,14 @@ class SmoothedLevel(Level):
         name, options = self.improve
         if name is None:
             return B
-        pointwise = matrix.format == "csr" and set(options) <= {"sweep", "iterations"}
+        single = matrix.format == "csr" or matrix.blocksize == (1, 1)
+        pointwise = single and set(options) <= {"sweep", "iterations"}
         if name not in ("gauss_seidel", "block_gauss_seidel") or not pointwise:
             from pyamg.relaxation.utils import relaxation_as_linear_operator
 
             b = np.zeros((A.shape[0], 1), dtype=A.dtype)
-            return np.asarray(relaxation_as_linear_operator((name, options), matrix, b) @ B)
+            with refusing():
+                return np.asarray(relaxation_as_linear_operator((name, options), matrix, b) @ B)
         ways = {"forward": (True,), "backward": (False,), "symmetric": (True, False)}[options.get("sweep", "forward")]
         zero = np.zeros(A.shape[0], dtype=A.dtype)
         result = np.empty_like(B)
@@ -200,11 +204,7 @@ class ClassicalLevel(Level):
         """Make the patterns of the strong connections and of P, and the plan of the triple product."""
         from pyamg import amg_core
 
-        if self.strong is None:
-            self.strong = self._strong_connections(A)
-        indptr, indices = self.strong
-        strong = csr_array((np.ones(indices.size, A.dtype), indices, indptr), shape=A.shape)
-        self._places = places_in(strong, A.matrix)
+        indptr, indices = self.find_strong(A)
         first_pass = getattr(amg_core, f"rs_{self.interpolation}_interpolation_pass1")
         starts = np.empty_like(indptr)
         first_pass(A.shape[0], indptr, indices, self.splitting, starts)
@@ -213,6 +213,15 @@ class ClassicalLevel(Level):
         self._weights(ones, starts, self._indices)
         shape = (A.shape[0], int(self.splitting.sum()))
         self._plan_galerkin(A, csr_array((np.zeros(self._indices.size), self._indices, starts), shape=shape))
+
+    def find_strong(self, A: CSROperator) -> tuple[Array, Array]:
+        """Strong connections and their places in the matrix."""
+        if self.strong is None:
+            self.strong = self._strong_connections(A)
+        indptr, indices = self.strong
+        strong = csr_array((np.ones(indices.size, A.dtype), indices, indptr), shape=A.shape)
+        self._places = places_in(strong, A.matrix)
+        return self.strong
 
     def _strong_connections(self, A: CSROperator) -> tuple[Array, Array]:
         """Pattern from which PyAMG interpolates: as in its `classical_interpolation` and `direct_interpolation`."""
@@ -246,11 +255,32 @@ class ClassicalLevel(Level):
         self, A: CSROperator, matrix: Any, inverse_diagonal: Array, B: Array | None, growth: dict[str, float]
     ) -> tuple[Any, ...]:
         """Return the entries of P; there are no candidates."""
+        if self.vanishing_rows(A).size:
+            raise NotRenewable
         indices = np.empty_like(self._indices)
         values = self._weights(A, self.prolongator.matrix.indptr, indices)
         if not np.array_equal(indices, self._indices):
             raise NotRenewable
         return values, None, None
+
+    def vanishing_rows(self, A: CSROperator) -> Array:
+        """Rows whose weights would be quotients by (nearly) zero.
+
+        Only for classical interpolation, where PyAMG prints a line for each such weight and goes on, and only for matrices
+        with a diagonal entry near zero.
+        """
+        if self.interpolation != "classical":
+            return np.empty(0, dtype=np.intp)
+        bound = np.abs(A.matrix.data).max(initial=0.0) * np.diff(A.matrix.indptr).max(initial=0)  # on sums of rows
+        if np.abs(A.diagonal()).min(initial=np.inf) > VANISHING * bound:
+            return np.empty(0, dtype=np.intp)
+        indptr, columns = cast(tuple[Array, Array], self.strong)
+        strong = csr_array((A.matrix.data[self._places], columns, indptr), shape=A.shape)
+        ones = np.ones(A.shape[0])
+        coarse = csr_array((np.ones(columns.size), columns, indptr), shape=A.shape) @ self.splitting
+        interpolated = (self.splitting == 0) & (coarse > 0)
+        divisors = A.matrix @ ones - strong @ ones + strong.diagonal()
+        return np.flatnonzero(interpolated & ~(np.abs(divisors) > VANISHING * (abs(A.matrix) @ ones)))
 
     def _weights(self, A: CSROperator, starts: Array, indices: Array) -> Array:
         from pyamg import amg_core

@@ -8,6 +8,8 @@ matrix of the set-up gets the value of the set-up.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,17 @@ from ...linalg.kernels import hierarchy as kernels
 from ...linalg.operators.matrix import index_view
 from ...linalg.sparse_product import RAPPlan
 
-__all__ = ["SCALINGS", "Level", "NotRenewable", "inverse", "on_pattern", "operator_of", "places_in"]
+__all__ = [
+    "SCALINGS",
+    "Level",
+    "NotRenewable",
+    "inner",
+    "inverse",
+    "on_pattern",
+    "operator_of",
+    "places_in",
+    "refusing",
+]
 
 Array = npt.NDArray[Any]
 
@@ -30,6 +42,20 @@ AGREEMENT = 1e-8  # relative: what was computed in another order agrees with PyA
 
 class NotRenewable(Exception):
     """The hierarchy cannot be made anew from its parts."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Take what a library raises for numbers that it cannot work with as a refusal; for such calls and nothing else."""
+    try:
+        yield
+    except (ArithmeticError, ValueError) as error:
+        raise NotRenewable from error
+
+
+def inner(x: Array, y: Array) -> float:
+    """Real part of the inner product; not BLAS's, whose order of summation depends on the number of threads."""
+    return float((x.conj() * y).sum().real)
 
 
 def on_pattern(operator: CSROperator, values: Array) -> CSROperator:
@@ -141,7 +167,8 @@ class Level:
         size = float(max(np.abs(main).max(initial=0.0), beside.max(initial=0.0)))
         if (np.abs(mirrored - beside) > 1e-8 * size).any():  # not Hermitian
             return self._general_estimate(A, diagonal)
-        return float(np.abs(np.linalg.eigvalsh(np.diag(main) + np.diag(beside, -1))).max(initial=0.0))
+        with refusing():  # no convergence
+            return float(np.abs(np.linalg.eigvalsh(np.diag(main) + np.diag(beside, -1))).max(initial=0.0))
 
     def _general_estimate(self, A: CSROperator, diagonal: Array) -> float:
         """PyAMG's estimate, from a fixed start."""
@@ -149,7 +176,9 @@ class Level:
 
         rows = np.repeat(diagonal, np.diff(A.matrix.indptr))
         scaled = csr_array((rows * A.matrix.data, A.matrix.indices, A.matrix.indptr), shape=A.shape)
-        return float(approximate_spectral_radius(scaled, initial_guess=self._start_vector(A)))
+        start = self._start_vector(A)
+        with refusing():
+            return float(approximate_spectral_radius(scaled, initial_guess=start))
 
     def _start_vector(self, A: CSROperator) -> Array:
         if self._start is None or self._start.dtype != A.dtype:

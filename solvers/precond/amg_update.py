@@ -28,6 +28,7 @@ Array = npt.NDArray[Any]
 
 # their set-up depends on more than the matrix of a level and the spectral radii that it carries
 SMOOTHERS = ("strength_based_schwarz", "block_jacobi", "cf_block_jacobi", "fc_block_jacobi", "jacobi_ne")
+BLOCKWISE = ("sor",)  # PyAMG ignores its omega for matrices in blocks, be they of one entry
 
 
 @dataclass
@@ -143,6 +144,10 @@ class Renewal:
                 improve = per_level(every["improve_candidates"], depth)
                 made = SmoothedLevel(part, level.B.shape[1], scaling, improve, self.symmetry == "hermitian", radii)
             self.levels.append(made)
+        relaxations = [every.get(name) for name in ("presmoother", "postsmoother", "improve_candidates")]
+        chosen = {per_level(choice, depth)[0] for choice in relaxations for depth in range(len(levels))}
+        # blocks of one entry only where they make a difference: sweeps over them take several times as long
+        self._single_blocks = [level.A.format == "bsr" and not chosen.isdisjoint(BLOCKWISE) for level in levels]
         self._lock = threading.Lock()
         self._matrices: list[_Matrix] | None = None
         with np.errstate(all="ignore"):
@@ -176,7 +181,7 @@ class Renewal:
 
     def _run(self, values: Array, matrix: Any, theirs: list[Any] | None = None) -> list[Part]:
         known = self._matrices
-        matrices = known or [_Matrix(CSROperator(csr_array(matrix)), 1, self.symmetry)]
+        matrices = known or [_Matrix(CSROperator(csr_array(matrix)), 1, self._single_blocks[0], self.symmetry)]
         B = self._first_candidates(matrix)
         parts: list[Part] = []
         for depth, level in enumerate(self.levels):
@@ -199,7 +204,7 @@ class Renewal:
             if known is None:
                 coarse, count = level.galerkin, level.count if isinstance(level, SmoothedLevel) else 1
                 operator = operator_of(coarse.indptr, coarse.indices, coarse.shape, A.dtype)
-                matrices.append(_Matrix(operator, count, self.symmetry))
+                matrices.append(_Matrix(operator, count, self._single_blocks[depth + 1], self.symmetry))
         A = on_pattern(matrices[-1].operator, values)
         parts.append(Part(A, matrices[-1].for_pyamg(A, values, None, {}), B=B))
         self._matrices = matrices
@@ -219,6 +224,7 @@ class _Matrix:
 
     operator: CSROperator
     block: int
+    single_blocks: bool  # whether blocks of one entry are blocks
     symmetry: str | None
     _blocks: Any = field(default=None, repr=False)
     _order: Any = field(default=None, repr=False)
@@ -243,6 +249,9 @@ class _Matrix:
         if self.block > 1:
             pattern = (values[self._order], self._blocks.indices, self._blocks.indptr)
             matrix: Any = bsr_array(pattern, shape=A.shape, blocksize=(self.block, self.block))
+        elif self.single_blocks:
+            pattern = (values.reshape(-1, 1, 1), A.matrix.indices, A.matrix.indptr)
+            matrix = bsr_array(pattern, shape=A.shape, blocksize=(1, 1))
         else:
             matrix = csr_matrix((values, A.matrix.indices, A.matrix.indptr), shape=A.shape)
         matrix.has_canonical_format = True
