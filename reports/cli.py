@@ -1,4 +1,4 @@
-"""The command line: ``ritzkit bench``, ``plot``, ``solve``, ``list``.
+"""The command line: ``ritzkit bench``, ``plot``, ``solve``, ``tune``, ``list``.
 
 Exit codes: 0 success; 1 an honest failure (a solve that misses its tolerance, a page without its figures); 2
 bad input, with one line on stderr that names the argument or file and the cure; 130 after Ctrl-C. Results go
@@ -50,6 +50,16 @@ def _tolerance(text: str) -> float:
     return value
 
 
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
+    return value
+
+
 def _size(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d+(x\d+){0,2}", text) or min(map(int, text.split("x"))) < 4:
         raise argparse.ArgumentTypeError(
@@ -69,7 +79,10 @@ def _build() -> argparse.ArgumentParser:
         "bench", help="run a benchmark suite, or all of them", description="Run a suite; without one, all."
     )
     bench.add_argument(
-        "suite", nargs="*", metavar="SUITE", help="any of poisson, diffusion, nonsymmetric, files, kernels, spgemm"
+        "suite",
+        nargs="*",
+        metavar="SUITE",
+        help="any of poisson, diffusion, nonsymmetric, files, kernels, spgemm, multigrid",
     )
     bench.add_argument("--quick", action="store_true", help="small sizes, three repeats")
     bench.add_argument(
@@ -129,6 +142,17 @@ def _build() -> argparse.ArgumentParser:
     plot.add_argument("records", metavar="RECORDS", help="records.jsonl, or the folder that holds it")
     plot.add_argument("--out", metavar="DIR", help="folder for what is made (default: that of the records)")
 
+    tune = commands.add_parser(
+        "tune",
+        help="search the constants of a solver on training systems",
+        description="Search smoother, weights, sweeps and cycle of multigrid on training systems; write the best as TOML.",
+    )
+    tune.add_argument("what", choices=("multigrid",), help="what to tune")
+    tune.add_argument("family", metavar="FAMILY", help="any of box, obstacles, walls, porous, darcy")
+    tune.add_argument("--minutes", metavar="N", type=_minutes, default=5.0, help="time to spend (default: 5)")
+    tune.add_argument("--out", metavar="FILE", help="the TOML file to write (default: multigrid-FAMILY.toml)")
+    tune.add_argument("--threads", metavar="N", type=_positive, help="threads for everything (default: all cores)")
+
     commands.add_parser("list", help="list suites, solvers, methods, preconditioners, problem families")
     return parser
 
@@ -157,6 +181,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .solve_command import run
 
             return run(arguments)
+        if arguments.command == "tune":
+            from .tune import run as tune
+
+            _threads(arguments.threads)
+            return tune(arguments.family, minutes=arguments.minutes, out=arguments.out)
         if arguments.command == "list":
             from .listing import run as run_list
 

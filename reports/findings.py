@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .canvas import duration
+from .grids import page as grids
 from .products import page as products
 from .style import shown
 from .summary import Row, SuiteSummary, median
@@ -77,7 +78,7 @@ def headline(summaries: Sequence[SuiteSummary]) -> list[str]:
                 ]
             ) + "."  # fmt: skip
             sentences.append(text)
-    sentences += products.findings(summaries)
+    sentences += grids.findings(summaries) + products.findings(summaries)
     if failures:
         counted = Counter(shown(row.solver) for row in failures)
         runs = sum(len(summary.rows) for summary in summaries)
@@ -125,7 +126,7 @@ def of_suite(summary: SuiteSummary) -> list[str]:
         sentences.append(text)
     for row in summary.failures():
         sentences.append(f"{summary.label(row.problem)}: {shown(row.solver)} fails: {reason(row)}")
-    return sentences + products.sentences(summary)
+    return sentences + grids.sentences(summary) + products.sentences(summary)
 
 
 def _list(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from .canvas import Figure, duration, power, slug
 from .findings import headline, of_suite
+from .grids import page as grids
 from .page_style import STYLESHEET
 from .products import page as products
 from .products.numbers import products as inputs_of
@@ -29,6 +30,7 @@ SUMMARIES = {
     "nonsymmetric": "Not for conjugate gradients: transport against diffusion, and waves.",
     "files": "Matrices from files, read and solved as they come.",
     "kernels": "Single operations, measured against the same operation of SciPy or PyAMG in the same run.",
+    "multigrid": "Diffusion on regular grids by size and geometry: geometric multigrid and the methods to beat.",
     "spgemm": "Sparse times sparse, and plans for products whose pattern stays, against the compiled libraries.",
 }
 
@@ -218,7 +220,8 @@ def _protocol(summaries: Sequence[SuiteSummary]) -> str:
         "it is a failure.",
         "Set-up (factors, hierarchies, copies of the matrix) and solve are both counted in every total.",
         f"Times are medians of {' and '.join(map(str, repeats))} interleaved repeats (A B C, A B C, …), "
-        f"with the same number of threads for all.{few}",
+        "with the same number of threads allowed to all; the sparse kernels of SciPy and PyAMG, SuperLU among them, "
+        f"are serial.{few}",
         "Compilation is not counted: each method first runs once on a tiny problem and once, at a loose "
         "tolerance, on the problem itself. How long that took is listed under Environment.",
         "Failures are listed with their reason, never averaged in, and not repeated. In a performance "
@@ -233,7 +236,7 @@ def _protocol(summaries: Sequence[SuiteSummary]) -> str:
     of_products = products.protocol(summaries)
     if of_products and not runs and not any(s.kernels for s in summaries):
         points = points[-2:]
-    items = _items(of_products + points)
+    items = _items(of_products + grids.protocol(summaries) + points)
     return f"<section id='protocol' class='card'><h2>How it was measured</h2><ul>{items}</ul></section>"
 
 
@@ -259,7 +262,8 @@ def _suite(summary: SuiteSummary, figures: Sequence[Figure], glyphs: dict[str, s
     common = [figure for figure in figures if not figure.problem]
     pictures = "".join(_figure(f, glyphs) for f in common)
     if summary.others:
-        parts.append(products.section(summary, pictures))
+        room = grids if summary.name == "multigrid" else products
+        parts.append(room.section(summary, pictures))
     elif summary.kernels:
         parts.append(f"<div class='card'>{kernel_table(summary).html()}<div class='figures'>{pictures}</div></div>")
     elif common:

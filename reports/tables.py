@@ -238,7 +238,8 @@ def kernel_table(summary: SuiteSummary) -> Table:
 
 def markdown(summaries: Sequence[SuiteSummary], findings: Sequence[str]) -> str:
     """All tables of all suites as one Markdown document."""
-    from .products.page import markdown as products  # its tables are made with those of this module
+    from .grids.page import markdown as grids  # their tables are made with those of this module
+    from .products.page import markdown as products
 
     parts = ["# Benchmark results\n"]
     parts += [f"- {sentence}" for sentence in findings]
@@ -247,7 +248,7 @@ def markdown(summaries: Sequence[SuiteSummary], findings: Sequence[str]) -> str:
         if summary.kernels:
             parts.append(kernel_table(summary).markdown())
         if summary.others:
-            parts.append(products(summary))
+            parts.append(grids(summary) if summary.name == "multigrid" else products(summary))
         if summary.rows:
             parts.append(overview(summary).markdown())
         for problem in summary.problems:

@@ -1,6 +1,7 @@
 """Krylov methods, stationary methods and preconditioners, all with one call and one result."""
 
 from . import precond
+from .batch import solve_batch
 from .bicgstab import bicgstab
 from .cg import cg
 from .chebyshev import chebyshev
@@ -26,6 +27,7 @@ __all__ = [
     "minres",
     "precond",
     "solve",
+    "solve_batch",
     "sor",
     "ssor",
 ]

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import label
 from scipy.sparse import coo_array, csc_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -208,11 +209,10 @@ class StencilOperator(Operator):
             if np.any(self.shift) or any(np.any(side) for side in sides):
                 return None
             return csc_array(np.full((grid.size, 1), 1.0 / np.sqrt(grid.size)))
-        matrix = self.tocsr()
         anchored = self._held | (np.asarray(np.broadcast_to(self.shift, (grid.size,))) > 0)
         if anchored.all():
             return None
-        count, labels = connected_components(matrix, directed=False)
+        count, labels = self._components()
         free = np.ones(count, dtype=bool)
         free[labels[anchored]] = False
         if not free.any():
@@ -222,6 +222,28 @@ class StencilOperator(Operator):
         rows = np.flatnonzero(members)
         sizes = np.bincount(column)
         return csc_array((1.0 / np.sqrt(sizes[column]), (rows, column)), shape=(grid.size, int(free.sum())))
+
+    def _components(self) -> tuple[int, Array]:
+        """Return how many connected components the unknowns have, and each one's component, in the order of their firsts."""
+        grid = cast(Grid, self.grid)
+        interior = grid.interior
+        for axis, g in enumerate(self._couplings):
+            low, high = _along(axis, grid.ndim, slice(None, -1)), _along(axis, grid.ndim, slice(1, None))
+            if (interior[low] & interior[high] & (g[_along(axis, grid.ndim, slice(1, -1))] == 0)).any():
+                return connected_components(self.tocsr(), directed=False)  # a face between two unknowns is closed
+        parts, count = label(interior)  # the matrix of a large grid takes ten times the memory
+        pairs = []
+        for axis, g in enumerate(self._couplings):
+            if grid.sides[axis][0] == "periodic":
+                first, last = _along(axis, grid.ndim, 0), _along(axis, grid.ndim, -1)
+                joined = g[first] > 0
+                pairs.append(np.unique(np.stack([parts[first][joined], parts[last][joined]]) - 1, axis=1))
+        if pairs:
+            i, j = np.concatenate(pairs, axis=1)
+            links = coo_array((np.ones(i.size, dtype=bool), (i, j)), shape=(count, count))
+            count, merged = connected_components(links, directed=False)
+            return count, merged[grid.restrict(parts) - 1]
+        return count, grid.restrict(parts) - 1
 
     def _find_constant(self) -> tuple[Any, ...] | None:
         """Recognise one conductance everywhere (outer faces aside), no obstacles, one shift."""

@@ -9,7 +9,7 @@ from .base import Suite
 
 __all__ = ["NAMES", "check", "get"]
 
-NAMES = ("poisson", "diffusion", "nonsymmetric", "files", "kernels", "spgemm")
+NAMES = ("poisson", "diffusion", "nonsymmetric", "files", "kernels", "spgemm", "multigrid")
 """All suites, in the order in which ``ritzkit bench`` runs them."""
 
 

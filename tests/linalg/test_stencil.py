@@ -199,3 +199,31 @@ def test_symmetric_matrix():
     A = StencilOperator.from_coefficient(Grid((5, 6), sides=["periodic", "dirichlet"])).tocsr()
     assert abs(A - A.T).max() == 0
     assert sp.issparse(A)
+
+
+@pytest.mark.parametrize("sides", ["neumann", "periodic", "mixed"])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_null_vectors_are_the_components_of_the_matrix_without_a_held_value(dim, sides, rng):
+    for _ in range(15):
+        shape = tuple(int(n) for n in rng.integers(1, 7, dim))
+        cells = rng.choice([0, 0, 1, 2, 2, 2], size=shape).astype(np.uint8)
+        cells.flat[0] = Cell.INTERIOR
+        ends = [("periodic", "periodic"), ("neumann", "neumann"), ("neumann", "dirichlet")][:dim]
+        A = StencilOperator.from_coefficient(Grid(shape, 1.0, ends if sides == "mixed" else sides, cells))
+        matrix = A.tocsr()
+        count, labels = sp.csgraph.connected_components(matrix, directed=False)
+        loose = [k for k in range(count) if abs(matrix[labels == k].sum()) < 1e-12]
+        if not loose:
+            assert A.nullspace is None
+            continue
+        wanted = np.stack([(labels == k) / np.sqrt((labels == k).sum()) for k in loose], axis=1)
+        np.testing.assert_allclose(A.nullspace.toarray(), wanted, atol=1e-15)
+
+
+def test_a_closed_face_inside_the_domain_separates():
+    grid = Grid((3, 4), sides="neumann")
+    faces = [c.copy() for c in StencilOperator.from_coefficient(grid).conductances]
+    faces[1][:, 2] = 0.0
+    assert StencilOperator(grid, faces).nullspace.shape == (12, 2)
+    faces[1][1, 2] = 1e-3
+    assert StencilOperator(grid, faces).nullspace.shape == (12, 1)
