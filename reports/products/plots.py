@@ -53,6 +53,17 @@ def draw(summary: SuiteSummary, folder: Path | None) -> list[Figure]:
     return figures
 
 
+def _bars_of_gains(axes: Any, least: float, most: float) -> None:
+    """Prepare axes for horizontal bars of factors: a line at 1, no scale beside the bars."""
+    axes.axvline(1.0, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=1)
+    axes.set_xscale("log")
+    axes.set_xlim(least, most)
+    _factor_axis(axes.xaxis, least, most)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y", visible=False)
+
+
 def _factor_axis(axis: Any, low: float, high: float) -> None:
     """Ticks of a logarithmic axis of factors."""
     steps = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
@@ -83,13 +94,7 @@ def _targets(suite: str, verdicts: Sequence[Verdict], folder: Path | None) -> Fi
             axes.plot([target] * 2, [y - 0.36, y + 0.04], color=INK, lw=2.2, zorder=6)
             text = f"{verdict.goal.text}: {verdict.measured:.3g}{TIMES} (target {target:g}{TIMES})"
             axes.text(least * 1.005, y + 0.22, text, fontsize=8.3, va="center", zorder=7, bbox=BEHIND)
-        axes.axvline(1.0, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=1)
-        axes.set_xscale("log")
-        axes.set_xlim(least, most)
-        _factor_axis(axes.xaxis, least, most)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="y", visible=False)
+        _bars_of_gains(axes, least, most)
         axes.set_ylim(-0.55, count - 0.5)
         axes.set_xlabel("times as fast as the opponent")
         axes.set_title("Targets")
@@ -220,13 +225,7 @@ def _ladder(suite: str, steps: Sequence[Product], folder: Path | None) -> Figure
                     bar.set_label(shown(method))
                 text = f"{gain:.3g}{TIMES}   {product.nanoseconds(method):.3g} ns"
                 axes.text(gain * 1.03, y, text, fontsize=8.0, va="center", bbox={**BEHIND, "boxstyle": "square,pad=0"})
-        axes.axvline(1.0, color=MUTED, lw=0.9, ls=(0, (2, 2)), zorder=1)
-        axes.set_xscale("log")
-        axes.set_xlim(least, most)
-        _factor_axis(axes.xaxis, least, most)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="y", visible=False)
+        _bars_of_gains(axes, least, most)
         axes.set_ylim(-0.8, span - 0.8)
         axes.set_xlabel("times as fast as V1")
         title = axes.set_title("The SMASH ladder on a CPU", pad=25)
