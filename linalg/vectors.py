@@ -15,6 +15,7 @@ import numpy as np
 from .kernels import blas1
 
 __all__ = [
+    "LONG",
     "add_two",
     "axpby",
     "axpy",
@@ -38,6 +39,9 @@ __all__ = [
     "xpby",
     "zeros_like",
 ]
+
+
+LONG = 2**18  # entries above which a plain copy is worth several threads
 
 
 def is_torch(x: Any) -> bool:
@@ -88,7 +92,7 @@ def zeros_like(x: Any) -> Any:
         import torch
 
         return torch.zeros_like(x)
-    return np.zeros_like(x)
+    return np.zeros(x.shape, x.dtype)  # memory that is first written where it is used, by the threads that use it
 
 
 def empty_basis(m: int, like: Any) -> Any:
@@ -104,6 +108,8 @@ def copy(x: Any, out: Any) -> None:
     """Copy `x` into `out`."""
     if is_torch(x):
         out.copy_(x)
+    elif x.shape[0] > LONG and x.dtype == out.dtype == np.float64 and x.flags.writeable:
+        blas1.copy(x, out)
     else:
         out[:] = x
 

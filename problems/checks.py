@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["box_shape", "choice", "fraction_range", "integer", "real"]
+__all__ = ["box_shape", "choice", "fraction_range", "integer", "real", "real_or_range"]
 
 
 def integer(name: str, value: Any, low: int = 1, high: int | None = None) -> int:
@@ -50,6 +50,18 @@ def real(
             bounds.append(f"{'below' if below else 'at most'} {high:g}")
         raise ValueError(f"{name} is {number:g}: wanted a finite number{' ' if bounds else ''}{' and '.join(bounds)}")
     return number
+
+
+def real_or_range(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float | tuple[float, float]:
+    """Return a number in ``[low, high]``, or a ``(smallest, largest)`` pair of such numbers to draw from."""
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+        return real(name, value, low, high)
+    if len(value) != 2:
+        raise ValueError(f"{name} has {len(value)} entries: wanted one number, or a (smallest, largest) pair")
+    first, last = (real(f"{name}[{i}]", v, low, high) for i, v in enumerate(value))
+    if first > last:
+        raise ValueError(f"{name} is ({first:g}, {last:g}): wanted smallest <= largest")
+    return first, last
 
 
 def choice(name: str, value: Any, options: Iterable[str]) -> str:

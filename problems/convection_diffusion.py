@@ -22,7 +22,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,8 +47,8 @@ class ConvectionDiffusion(Family):
     ----------
     n : int
         Cells per axis.
-    peclet : float
-        Peclet number of the whole domain, any size, at least zero.
+    peclet : float or (float, float)
+        Peclet number of the whole domain, any size, at least zero; a pair draws it from that range at each sample.
     wind : {"constant", "recirculating"} or sequence of float
         ``"constant"``: along ``(1, 1/2)`` (``(1, 1/2, 1/4)`` in 3-D), normalised. ``"recirculating"``: one
         vortex ``(d psi / d y, -d psi / d x)`` with ``psi = sin(pi x) sin(pi y) / pi`` (in 3-D the same in
@@ -75,7 +75,7 @@ class ConvectionDiffusion(Family):
     family_name: ClassVar[str] = "convection-diffusion"
 
     n: int = 64
-    peclet: float = 100.0
+    peclet: Any = 100.0
     wind: Any = "constant"
     scheme: str = "upwind"
     dim: int = 2
@@ -84,7 +84,7 @@ class ConvectionDiffusion(Family):
     def __post_init__(self) -> None:
         """Normalise and check the parameters."""
         self._set("n", checks.integer("n", self.n))
-        self._set("peclet", checks.real("peclet", self.peclet, 0.0))
+        self._set("peclet", checks.real_or_range("peclet", self.peclet, 0.0))
         self._set("dim", checks.integer("dim", self.dim, 2, 3))
         checks.choice("scheme", self.scheme, ("upwind", "central", "fitted"))
         checks.choice("rhs", self.rhs, ("random", "smooth", "ones"))
@@ -120,6 +120,8 @@ class ConvectionDiffusion(Family):
 
     def matrix(self) -> csr_array:
         """Assemble the matrix, shape ``(n^dim, n^dim)``."""
+        if isinstance(self.peclet, tuple):
+            raise ValueError(f"peclet is the range {self.peclet}: sample() draws from it, matrix() needs one number")
         n, d = self.n, self.dim
         h = 1.0 / n
         number = np.arange(n**d, dtype=np.int32).reshape((n,) * d)
@@ -163,8 +165,10 @@ class ConvectionDiffusion(Family):
         return self._flux(v, 0.5 * h)[0]
 
     def sample(self, rng: RNG = None) -> Problem:
-        """Draw a right-hand side; the operator is the same at every draw."""
+        """Draw a right-hand side, and the Peclet number from its range; without one the operator is always the same."""
         rng = np.random.default_rng(rng)
+        if isinstance(self.peclet, tuple):
+            return replace(self, peclet=float(rng.uniform(*self.peclet))).sample(rng)
         grid = box((self.n,) * self.dim)
         no_wind = self.peclet == 0.0
         A = CSROperator(self.matrix(), symmetric=no_wind, positive_definite=True if no_wind else None, grid=grid)

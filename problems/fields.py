@@ -21,6 +21,7 @@ References
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -41,14 +42,20 @@ def _nested_normals(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     A shell holds the same modes at every resolution of a cube, so a finer grid continues the stream of a
     coarser one.
     """
+    order = _shells(shape)
+    xi = np.empty(order.size)
+    xi[order] = rng.standard_normal(order.size)
+    return xi.reshape(shape)
+
+
+@lru_cache(maxsize=4)
+def _shells(shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    """Return the flat indices of a box, sorted by their largest index; kept, for streams of fields of one shape."""
     shell = np.zeros(shape, np.int32)
     for axis, n in enumerate(shape):
         index = np.arange(n, dtype=np.int32).reshape([-1 if k == axis else 1 for k in range(len(shape))])
         np.maximum(shell, index, out=shell)
-    order = np.argsort(shell, axis=None, kind="stable")
-    xi = np.empty(shell.size)
-    xi[order] = rng.standard_normal(shell.size)
-    return xi.reshape(shape)
+    return np.argsort(shell, axis=None, kind="stable")
 
 
 def gaussian_field(

@@ -16,7 +16,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,8 +37,8 @@ class Helmholtz(Family):
     ----------
     n : int
         Cells per axis. About ten cells per wave length, ``2 pi n / wavenumber >= 10``, are usual.
-    wavenumber : float
-        The wave number k, at least zero.
+    wavenumber : float or (float, float)
+        The wave number k, at least zero; a pair draws it from that range at each sample.
     boundary : {"dirichlet", "absorbing"}
         Value zero on all sides, or ``du/dn = i k u``.
     dim : {2, 3}
@@ -66,7 +66,7 @@ class Helmholtz(Family):
     family_name: ClassVar[str] = "helmholtz"
 
     n: int = 64
-    wavenumber: float = 20.0
+    wavenumber: Any = 20.0
     boundary: str = "dirichlet"
     dim: int = 2
     variation: float = 0.0
@@ -75,9 +75,9 @@ class Helmholtz(Family):
     def __post_init__(self) -> None:
         """Normalise and check the parameters."""
         self._set("n", checks.integer("n", self.n))
-        self._set("wavenumber", checks.real("wavenumber", self.wavenumber, 0.0))
+        self._set("wavenumber", checks.real_or_range("wavenumber", self.wavenumber, 0.0))
         checks.choice("boundary", self.boundary, ("dirichlet", "absorbing"))
-        if self.boundary == "absorbing" and self.wavenumber == 0.0:
+        if self.boundary == "absorbing" and np.min(self.wavenumber) == 0.0:
             raise ValueError("wavenumber is 0 with absorbing sides: wanted a positive one (else nothing is absorbed)")
         self._set("dim", checks.integer("dim", self.dim, 2, 3))
         self._set("variation", checks.real("variation", self.variation, 0.0, 0.5))
@@ -93,6 +93,8 @@ class Helmholtz(Family):
             eigenvalue.
         """
         rng = np.random.default_rng(rng)
+        if isinstance(self.wavenumber, tuple):
+            return replace(self, wavenumber=float(rng.uniform(*self.wavenumber))).sample(rng)
         shape = (self.n,) * self.dim
         medium = np.full(shape, self.wavenumber)
         if self.variation:

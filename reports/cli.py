@@ -1,4 +1,4 @@
-"""The command line: ``ritzkit bench``, ``plot``, ``solve``, ``tune``, ``list``.
+"""The command line: ``ritzkit bench``, ``plot``, ``solve``, ``generate``, ``complete``, ``tune``, ``list``.
 
 Exit codes: 0 success; 1 an honest failure (a solve that misses its tolerance, a page without its figures); 2
 bad input, with one line on stderr that names the argument or file and the cure; 130 after Ctrl-C. Results go
@@ -50,6 +50,26 @@ def _tolerance(text: str) -> float:
     return value
 
 
+def _weight(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1e300:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def _fraction(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0 and below 1")
+    return value
+
+
 def _minutes(text: str) -> float:
     try:
         value = float(text)
@@ -68,7 +88,7 @@ def _size(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split("x")))
 
 
-def _build() -> argparse.ArgumentParser:
+def _build(argv: Sequence[str]) -> argparse.ArgumentParser:
     from .. import __version__
 
     parser = _Parser(prog="ritzkit", description=DESCRIPTION)
@@ -82,7 +102,7 @@ def _build() -> argparse.ArgumentParser:
         "suite",
         nargs="*",
         metavar="SUITE",
-        help="any of poisson, diffusion, nonsymmetric, files, kernels, spgemm, multigrid",
+        help="any of poisson, diffusion, nonsymmetric, files, kernels, spgemm, multigrid, recycling, datasets",
     )
     bench.add_argument("--quick", action="store_true", help="small sizes, three repeats")
     bench.add_argument(
@@ -142,6 +162,45 @@ def _build() -> argparse.ArgumentParser:
     plot.add_argument("records", metavar="RECORDS", help="records.jsonl, or the folder that holds it")
     plot.add_argument("--out", metavar="DIR", help="folder for what is made (default: that of the records)")
 
+    generate = commands.add_parser(
+        "generate",
+        help="draw and solve samples, write them as a dataset",
+        description="Write a dataset of solved samples for the libraries of neural operators.",
+    )
+    if "generate" in argv:  # its choices are those of the package `problems`, which takes a moment to load
+        from .generate_command import add_arguments
+
+        add_arguments(generate, positive=_positive, seed=_seed, tolerance=_tolerance)
+
+    complete = commands.add_parser(
+        "complete",
+        help="complete a matrix from a file of observed entries",
+        description="Low-rank completion of a file of row, column, value lines, such as ratings; shows the hold-out error.",
+    )
+    complete.add_argument(
+        "file", metavar="FILE", help="lines of row, column, value (CSV, tabs, blanks); more is ignored"
+    )
+    complete.add_argument("--rank", metavar="N", type=_positive, required=True, help="rank of the completion")
+    complete.add_argument("--method", default="altmin", help="altmin (default), altmin_incremental, lmafit, ...")
+    complete.add_argument(
+        "--inner", choices=("auto", "cg", "cholesky"), default="auto", help="row solves (default: auto)"
+    )
+    complete.add_argument(
+        "--ridge",
+        type=_weight,
+        metavar="X",
+        help="penalty per entry (default: 0.1 for altmin; 0 asks for an exact fit)",
+    )
+    complete.add_argument("--no-biases", action="store_true", help="no mean and no biases of rows and columns")
+    complete.add_argument("--sweeps", type=_positive, metavar="N", help="cap on sweeps (default: 30 with a ridge)")
+    complete.add_argument(
+        "--holdout", type=_fraction, metavar="X", default=0.05, help="fraction held out (default: 0.05; 0 fits all)"
+    )
+    complete.add_argument("--float32", action="store_true", help="keep values in single precision")
+    complete.add_argument("--seed", metavar="N", type=_seed, default=0, help="seed of all random draws (default: 0)")
+    complete.add_argument("--out", metavar="FILE", help="write the model: .npz")
+    complete.add_argument("--threads", metavar="N", type=_positive, help="threads for everything (default: all cores)")
+
     tune = commands.add_parser(
         "tune",
         help="search the constants of a solver on training systems",
@@ -171,7 +230,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0 success, 1 honest failure, 2 bad input, 130 interrupted.
     """
     try:
-        parser = _build()
+        argv = sys.argv[1:] if argv is None else argv
+        parser = _build(argv)
         arguments = parser.parse_args(argv)
         if arguments.command == "bench":
             return _bench(arguments)
@@ -181,6 +241,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .solve_command import run
 
             return run(arguments)
+        if arguments.command == "generate":
+            from .generate_command import run as run_generate
+
+            return run_generate(arguments)
+        if arguments.command == "complete":
+            from .complete_command import run as complete
+
+            return complete(arguments)
         if arguments.command == "tune":
             from .tune import run as tune
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from .canvas import duration
 from .grids import page as grids
 from .products import page as products
+from .sequences import page as sequences
 from .style import shown
 from .summary import Row, SuiteSummary, median
 from .tables import kernel_ratio, reason, times
@@ -78,7 +79,7 @@ def headline(summaries: Sequence[SuiteSummary]) -> list[str]:
                 ]
             ) + "."  # fmt: skip
             sentences.append(text)
-    sentences += grids.findings(summaries) + products.findings(summaries)
+    sentences += grids.findings(summaries) + products.findings(summaries) + sequences.findings(summaries)
     if failures:
         counted = Counter(shown(row.solver) for row in failures)
         runs = sum(len(summary.rows) for summary in summaries)
@@ -126,7 +127,7 @@ def of_suite(summary: SuiteSummary) -> list[str]:
         sentences.append(text)
     for row in summary.failures():
         sentences.append(f"{summary.label(row.problem)}: {shown(row.solver)} fails: {reason(row)}")
-    return sentences + grids.sentences(summary) + products.sentences(summary)
+    return sentences + grids.sentences(summary) + products.sentences(summary) + sequences.sentences(summary)
 
 
 def _list(names: Sequence[str]) -> str:

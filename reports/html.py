@@ -18,6 +18,7 @@ from .grids import page as grids
 from .page_style import STYLESHEET
 from .products import page as products
 from .products.numbers import products as inputs_of
+from .sequences import page as sequences
 from .style import CSS, shown
 from .summary import SuiteSummary
 from .tables import kernel_table, overview, problem_table
@@ -31,6 +32,8 @@ SUMMARIES = {
     "files": "Matrices from files, read and solved as they come.",
     "kernels": "Single operations, measured against the same operation of SciPy or PyAMG in the same run.",
     "multigrid": "Diffusion on regular grids by size and geometry: geometric multigrid and the methods to beat.",
+    "recycling": "Streams of related systems: subspace recycling, reuse of everything else, and methods that reuse nothing.",
+    "datasets": "Datasets of solved problems, from parameters to a validated file.",
     "spgemm": "Sparse times sparse, and plans for products whose pattern stays, against the compiled libraries.",
 }
 
@@ -233,7 +236,7 @@ def _protocol(summaries: Sequence[SuiteSummary]) -> str:
         "Compare ratios, not seconds: another machine has other seconds.",
         f"Random draws use seed {' and '.join(seeds)}; the same seed gives the same systems.",
     ]
-    of_products = products.protocol(summaries)
+    of_products = products.protocol(summaries) + sequences.protocol(summaries)
     if of_products and not runs and not any(s.kernels for s in summaries):
         points = points[-2:]
     items = _items(of_products + grids.protocol(summaries) + points)
@@ -262,8 +265,7 @@ def _suite(summary: SuiteSummary, figures: Sequence[Figure], glyphs: dict[str, s
     common = [figure for figure in figures if not figure.problem]
     pictures = "".join(_figure(f, glyphs) for f in common)
     if summary.others:
-        room = grids if summary.name == "multigrid" else products
-        parts.append(room.section(summary, pictures))
+        parts.append(_room(summary).section(summary, pictures))
     elif summary.kernels:
         parts.append(f"<div class='card'>{kernel_table(summary).html()}<div class='figures'>{pictures}</div></div>")
     elif common:
@@ -287,6 +289,11 @@ def _suite(summary: SuiteSummary, figures: Sequence[Figure], glyphs: dict[str, s
         )
     parts.append("</section>")
     return "\n".join(parts)
+
+
+def _room(summary: SuiteSummary) -> Any:
+    """Return the module that shows the measurements that a suite has of its own."""
+    return grids if summary.name == "multigrid" else sequences if summary.name in sequences.NAMES else products
 
 
 def _parameters(parameters: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from .convergence import convergence, line_style
 from .grids import plots as grids
 from .pictures import picture
 from .products import plots as products
+from .sequences import plots as sequences
 from .style import INK, MUTED, SURFACE, look, shown
 from .summary import Profile, Row, SuiteSummary, profile
 from .tables import kernel_ratio
@@ -30,7 +31,7 @@ def draw_suite(summary: SuiteSummary, folder: Path | None) -> list[Figure]:
     figures: list[Figure] = []
     if summary.kernels:
         figures.append(_kernels(summary, folder))
-    figures += grids.draw(summary, folder) + products.draw(summary, folder)
+    figures += grids.draw(summary, folder) + products.draw(summary, folder) + sequences.draw(summary, folder)
     if len(summary.problems) > 1 and len(suite_profile(summary, "seconds").solvers) > 2:
         figures += [_profile(summary, folder, what) for what in ("seconds", "products")]
     for problem in summary.problems:

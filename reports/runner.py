@@ -6,6 +6,7 @@
 - Set-up and solve are both on the clock. Before the clock, every solver runs once on a tiny problem of the
   same class, and once at a loose tolerance on the problem itself, so that compilation is over (some kernels
   have a second form for large arrays). How long these first runs took is recorded as ``first_run_seconds``.
+- Untimed calls of the method itself, for a tenth of a second, come before a short one on the clock (see `timing`).
 - Repeats are interleaved (A B C A B C ...), so that a slow spell of the machine meets all methods. The
   garbage collector is off on the clock.
 - A quick run drops the further repeats of a problem that is slow; the tables say so.
@@ -29,6 +30,7 @@ import numpy as np
 from .fields import picture_of
 from .progress import Progress
 from .records import Recorder, digest, environment, plain, thin
+from .suites import timing
 from .suites.base import Case, Configuration, Instance, KernelCase, Measurement, Run, Suite, SuiteOptions, Terms
 from .suites.configurations import get
 from .summary import TARGETS
@@ -73,6 +75,11 @@ class Settings:
     def patience(self) -> float:
         """Seconds on the clock after which a problem gets no further repeat: a quick run stays quick on a busy machine."""
         return 10.0 if self.options.quick else math.inf
+
+    @property
+    def warm(self) -> float:
+        """Seconds of untimed calls before a short one on the clock."""
+        return timing.WARM_QUICK if self.options.quick else timing.WARM_SECONDS
 
     def config(self) -> dict[str, Any]:
         """Return what must not differ between records that are compared."""
@@ -189,6 +196,7 @@ def _instance(
         if configuration.trace is not None:
             progress.say(f"{instance.label}: {configuration.name}, history")
             traces[configuration.name] = _trace(configuration, case, settings.rtol)
+    last: dict[str, float] = {}
     clock = 0.0
     for repeat in range(settings.repeats):
         if clock > settings.patience:
@@ -200,7 +208,9 @@ def _instance(
                 progress.advance()
                 continue
             progress.say(f"{instance.label}: {configuration.name}")
-            record = _solve(configuration, case, settings.rtol, traces.get(configuration.name))
+            warm = settings.warm if last.get(configuration.name, 0.0) < timing.LONG else 0.0
+            record = _solve(configuration, case, settings.rtol, traces.get(configuration.name), warm)
+            last[configuration.name] = record["setup_seconds"] + record["solve_seconds"]
             if not record["solved"]:
                 failed.add(configuration.name)
                 # a resumed benchmark need not try the other repeats either
@@ -246,8 +256,10 @@ def _guarded(configuration: Configuration, case: Case, rtol: float) -> tuple[Any
     return M, result, middle - start, time.perf_counter() - middle
 
 
-def _solve(configuration: Configuration, case: Case, rtol: float, trace: Run | None) -> dict[str, Any]:
+def _solve(configuration: Configuration, case: Case, rtol: float, trace: Run | None, warm: float) -> dict[str, Any]:
     gc.collect()
+    if warm:
+        timing.wake(lambda: _guarded(configuration, case, rtol), warm)
     gc.disable()
     try:
         M, result, setup_seconds, solve_seconds = _guarded(configuration, case, rtol)

@@ -240,6 +240,7 @@ def markdown(summaries: Sequence[SuiteSummary], findings: Sequence[str]) -> str:
     """All tables of all suites as one Markdown document."""
     from .grids.page import markdown as grids  # their tables are made with those of this module
     from .products.page import markdown as products
+    from .sequences import page as sequences
 
     parts = ["# Benchmark results\n"]
     parts += [f"- {sentence}" for sentence in findings]
@@ -248,7 +249,8 @@ def markdown(summaries: Sequence[SuiteSummary], findings: Sequence[str]) -> str:
         if summary.kernels:
             parts.append(kernel_table(summary).markdown())
         if summary.others:
-            parts.append(grids(summary) if summary.name == "multigrid" else products(summary))
+            own = sequences.markdown if summary.name in sequences.NAMES else products
+            parts.append(grids(summary) if summary.name == "multigrid" else own(summary))
         if summary.rows:
             parts.append(overview(summary).markdown())
         for problem in summary.problems:

@@ -54,6 +54,7 @@ STEPS = {"omega": (0.0125, 0.05), "coarse_omega": (0.0125, 0.05)}
 STARTS: tuple[Setting, ...] = (
     {"smoother": "rbsor", "cycle": "V", "pre": 1, "coarse_sweeps": 1, "omega": 1.0, "coarse_omega": 1.0, "band": 0},
     {"smoother": "rbsor", "cycle": "V", "pre": 1, "coarse_sweeps": 2, "omega": 1.15, "coarse_omega": 1.15, "band": 0},
+    {"smoother": "rbsor", "cycle": "W", "pre": 2, "coarse_sweeps": 1, "omega": 1.1, "coarse_omega": 1.0, "band": 0},
     {"smoother": "chebyshev", "cycle": "V", "pre": 2, "coarse_sweeps": 2},
     {"smoother": "jacobi", "cycle": "V", "pre": 1, "coarse_sweeps": 1, "omega": 0.8, "coarse_omega": 0.8},
 )
@@ -103,10 +104,10 @@ def traffic(setting: Mapping[str, Any], dim: int, *, variable: bool) -> float:
 
     Notes
     -----
-    cg moves 84 bytes (float64), and the operator where it is stored. In the cycle (float32), a sweep from zero moves 8, any
-    other sweep 12, a step of the Chebyshev polynomial 20, a sweep over a boundary band 3, the residual with its restriction
-    8 and the prolongation 4, each with the stored conductances or one byte a cell. Level l is visited once (V) or
-    ``2^l`` times (W) and has ``2^(-dim l)`` of the cells; its bytes count twice (`COARSE`).
+    cg and the change of precision move 84 bytes, and the operator where it is stored. In the cycle (float32), a sweep from
+    zero moves 8, any other sweep 12, a step of the Chebyshev polynomial 20, a sweep over a boundary band 3, the residual
+    with its restriction 8 and the prolongation 4, each with the stored conductances or one byte a cell. Level l is visited
+    once (V) or ``2^l`` times (W) and has ``2^(-dim l)`` of the cells; its bytes count twice (`COARSE`).
     """
     every = 4.0 * (dim + 2)  # conductances, diagonal and weight of a cell in float32: all coarse levels store them
     outside = 84.0 + (8.0 * (dim + 1) if variable else 1.0)
@@ -256,7 +257,7 @@ def run(family: str, *, minutes: float, out: str | None) -> int:
         try:
             for dim in FAMILIES[family]:
                 training = TrainingSet(family, dim)
-                identity = digest({"systems": FAMILIES[family][dim], "rtol": RTOL, "seed": TRAINING_SEED, "model": 3})
+                identity = digest({"systems": FAMILIES[family][dim], "rtol": RTOL, "seed": TRAINING_SEED, "model": 4})
                 search = Search(training, memory, identity, say=functools.partial(clock.say, dim))
                 search.load()
                 searches[dim] = (search, training)
@@ -269,6 +270,11 @@ def run(family: str, *, minutes: float, out: str | None) -> int:
         except KeyboardInterrupt:
             interrupted = True
     if not any(search.best[1] for search, _ in searches.values()):
+        if not memory.stat().st_size:
+            memory.unlink()
+        if interrupted:
+            sys.stderr.write("ritzkit: interrupted before any setting was tried; nothing is written\n")
+            return 130
         raise UserError(f"no setting was tried in {minutes:g} minutes: give more with --minutes")
     _write(path, searches, family)
     sys.stdout.write(f"{path}\n")

@@ -4,12 +4,19 @@ The numbers of m systems stand interleaved, entry by entry, so every inner loop 
 length of a row, and one compiled call serves all of them. Each system keeps its own step lengths; one that has
 converged stands still, and leaves the batch as soon as half of the batch has. The true residual of every system is computed
 at the end with its own operator; where it misses the tolerance, the system is solved once more on its own.
+
+Grids too small to be worth several threads (`SMALL`) leave these to the batches: every thread has a batch of its own,
+and none ever waits for another. Its arrays are used again for the next batch of the same size.
 """
 
 from __future__ import annotations
 
+import copy
+import os
+import threading
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
 
@@ -18,21 +25,29 @@ import numpy.typing as npt
 
 from ..linalg import Grid, Operator, StencilOperator, as_operator, vectors
 from ..linalg.kernels import batch as kernels
+from ..linalg.kernels.multigrid import SERIAL
+from ..linalg.threads import get_threads
 from . import precond
 from .cg import cg
 from .gate import check_count, check_tolerance
-from .precond.multigrid.hierarchy import Hierarchy, Runs, box, wraps_of
+from .precond.multigrid.hierarchy import Hierarchy
+from .precond.multigrid.levels import Runs, box, wraps_of
 from .precond.multigrid.preconditioner import run_cycle
 from .precond.multigrid.schedule import chebyshev_coefficients, one_cycle, scratch_sizes
-from .precond.multigrid.settings import settings
+from .precond.multigrid.settings import Settings, settings
 from .result import Outcome, SolveResult
 from .solve import solve
 
 __all__ = ["solve_batch"]
 
 Array = npt.NDArray[Any]
+Preset = str | os.PathLike[str]
 COARSEST = 64
 MAXITER = 200
+SMALL = SERIAL  # cells (of an even number along each axis) up to which a batch stays on one thread, its set-up included
+LARGE = 2**16  # cells from which systems side by side are no faster than one by one
+WORTH = 2.0  # steps that a system must have before it to be worth the copies of a smaller batch
+ALONE = 2**60  # entries up to which one thread does the work: all there are
 
 
 def solve_batch(
@@ -41,7 +56,7 @@ def solve_batch(
     rtol: float = 1e-6,
     atol: float = 0.0,
     width: int | None = None,
-    preset: str = "tuned",
+    preset: Preset = "tuned",
 ) -> list[SolveResult]:
     """Solve many systems, those that share a grid together.
 
@@ -52,8 +67,9 @@ def solve_batch(
     rtol, atol : float
         Stop each system when ``norm(b - A x) <= max(rtol * norm(b), atol)``.
     width : int, optional
-        Most systems that run side by side; by default as many as keep the arrays within a few ten megabytes, at most 16.
-    preset : str
+        Most systems that run side by side; by default 8 on grids of up to 8,192 cells, 4 up to 65,536, and one by one
+        beyond, where neighbours in memory gain nothing.
+    preset : str or path
         Constants of the multigrid cycle, see `precond.multigrid`.
 
     Returns
@@ -71,7 +87,8 @@ def solve_batch(
     -----
     Batches are made of real `StencilOperator` systems without null space and without negative shift, on grids of the
     same shape, sides and cells. Other stencil systems that are positive definite are solved one by one
-    by `cg` with multigrid, and all others by `solve`.
+    by `cg` with multigrid, and all others by `solve`. Which systems share a batch decides about the last digits of an
+    answer, never about its tolerance; the default `width` depends on the number of threads.
 
     Examples
     --------
@@ -93,16 +110,41 @@ def solve_batch(
         else:
             groups.setdefault(key, []).append(index)
     for members in groups.values():
-        A = systems[members[0]][0]
-        most = min(16, max(1, 2**22 // int(np.prod(A.grid.shape)))) if width is None else width  # type: ignore[union-attr]
-        for start in range(0, len(members), most):
-            chunk = members[start : start + most]
-            if len(chunk) == 1:
-                results[chunk[0]] = _alone(*systems[chunk[0]], rtol, atol, preset)
-                continue
-            for index, result in zip(chunk, _together([systems[i] for i in chunk], rtol, atol, preset), strict=True):
-                results[index] = result
+        if len(members) == 1:
+            results[members[0]] = _alone(*systems[members[0]], rtol, atol, preset)
+        else:
+            _solve_group(systems, members, results, width, rtol, atol, preset)
     return [result for result in results if result is not None]
+
+
+def _solve_group(
+    systems: list[tuple[Any, Any]], members: list[int], results: list[SolveResult | None], width: int | None, rtol: float,
+    atol: float, preset: Preset,
+) -> None:  # fmt: skip
+    """Solve the systems of one grid."""
+    padded = int(np.prod([n + n % 2 for n in systems[members[0]][0].grid.shape]))
+    workers = get_threads() if padded <= SMALL else 1
+    most = width
+    if most is None:  # more would leave the cache
+        most = 8 if padded <= SMALL // 2 else 4 if padded <= LARGE else 1
+    if width is None and workers > 1:  # something for every thread
+        most = min(most, -(-len(members) // workers))
+    chunks = [members[start : start + most] for start in range(0, len(members), most)]
+    limit, store = ALONE if workers > 1 else SERIAL, threading.local()
+
+    def run(chunk: list[int]) -> list[SolveResult | None]:
+        if len(chunk) == 1 and padded > SMALL:
+            return [None]
+        return _together([systems[index] for index in chunk], rtol, atol, preset, limit, store)
+
+    if workers > 1 and len(chunks) > 1:
+        with ThreadPoolExecutor(workers) as pool:
+            answers = list(pool.map(run, chunks))
+    else:
+        answers = [run(chunk) for chunk in chunks]
+    for chunk, batch in zip(chunks, answers, strict=True):
+        for index, result in zip(chunk, batch, strict=True):
+            results[index] = _alone(*systems[index], rtol, atol, preset) if result is None else result
 
 
 def _system(entry: Any, index: int) -> tuple[Operator, Any]:
@@ -121,7 +163,7 @@ def _system(entry: Any, index: int) -> tuple[Operator, Any]:
     if not vectors.is_torch(b):
         b = np.asarray(b)
         if b.shape != (A.shape[0],):
-            raise ValueError(f"problems[{index}]: b has shape {b.shape}, A has shape {A.shape}")
+            raise ValueError(f"problems[{index}]: b has shape {b.shape}, A has shape {A.shape}: wanted ({A.shape[0]},)")
         if b.dtype.kind not in "biufc" or not np.isfinite(b).all():
             raise ValueError(f"problems[{index}]: b must hold finite numbers")
     return A, b
@@ -137,7 +179,7 @@ def _key(A: Operator, b: Any) -> Any:
     return grid.shape, grid.sides, None if grid.cells is None else grid.cells.tobytes()
 
 
-def _alone(A: Operator, b: Any, rtol: float, atol: float, preset: str) -> SolveResult:
+def _alone(A: Operator, b: Any, rtol: float, atol: float, preset: Preset) -> SolveResult:
     if isinstance(A, StencilOperator) and A.positive_definite and not vectors.is_torch(b) and A.dtype.kind != "c":
         result = cg(A, b, rtol=rtol, atol=atol, M=precond.multigrid(A, preset=preset), maxiter=MAXITER)
         if result.success or result.outcome is Outcome.INCONSISTENT:
@@ -148,36 +190,58 @@ def _alone(A: Operator, b: Any, rtol: float, atol: float, preset: str) -> SolveR
 class _Batch:
     """Interleaved arrays of m systems on one grid and the steps of conjugate gradients on them."""
 
-    def __init__(self, operators: list[StencilOperator], sides: list[Array], preset: str) -> None:
+    def __init__(self, operators: list[StencilOperator], sides: list[Array], preset: Preset, limit: int) -> None:
         grid = cast(Grid, operators[0].grid)
-        self.grid, self.m = grid, len(operators)
+        self.grid, self.m, self.limit = grid, len(operators), limit
         self.shape = box(grid)
         self.wrap = wraps_of(grid)[2]
         chosen = settings(preset, grid.ndim)
         weights = list(chosen.omega) if isinstance(chosen.omega, (list, tuple)) else [chosen.omega]
         if chosen.smoother == "chebyshev":
             weights = [1.0]
-        full = Runs.of(Grid(grid.shape))
+        parts = [A._faces for A in operators]
         self.hierarchy = Hierarchy(
-            operators, weights, "float32", COARSEST, bytes_code=False, band=chosen.band > 0, runs=full
-        )
+            operators, weights, "float32", COARSEST, bytes_code=False, band=chosen.band > 0, runs=Runs.of(Grid(grid.shape)),
+            faces=parts,
+        )  # fmt: skip
+        n0, n1, n2 = self.shape
+        self.arrays = [np.empty((n0 + (a == 0), n1 + (a == 1), (n2 + (a == 2)) * self.m)) for a in range(4)]
+        if n0 == 1:  # a plane has no faces between planes, and the kernels look at none
+            self.arrays[0] = np.empty((1, 1, self.m))
+        line = (n0, n1, n2 * self.m)
+        self.x, self.p = np.zeros(line), np.zeros(line)
+        self.r, self.q, self.z = np.empty(line), np.empty(line), np.empty(line)
+        self._load(parts, sides)
+        self.given = chosen
+        self._schedule(chosen)
+
+    def refill(self, operators: list[StencilOperator], sides: list[Array]) -> None:
+        """Take other systems of the same grid, as many: no memory is taken anew, which several threads cannot do at once."""
+        parts = [A._faces for A in operators]
+        former = self.hierarchy.shapes
+        self.hierarchy.fill(operators, parts)
+        self.x[:] = 0.0
+        self.p[:] = 0.0
+        self._load(parts, sides)
+        if self.hierarchy.shapes is not former:
+            self._schedule(self.given)
+
+    def _load(self, parts: Sequence[tuple[Array, ...]], sides: list[Array]) -> None:
+        positions = self.grid.positions
+        for t, (part, b) in enumerate(zip(parts, sides, strict=True)):
+            for a in range(self.shape[0] == 1, 4):
+                kernels.put(t, self.m, np.ascontiguousarray(part[a]).reshape(-1), self.arrays[a].reshape(-1))
+            if positions is None:
+                kernels.put(t, self.m, b, self.r.reshape(-1))
+            else:
+                column = self.r.reshape(-1, self.m)[:, t]
+                column[:] = 0.0
+                column[positions] = b
+
+    def _schedule(self, chosen: Settings) -> None:
         self.chosen = chosen if self.hierarchy.band_rows.size else replace(chosen, band=0)
         self.steps = one_cycle(len(self.hierarchy.shapes), self.chosen)
         self.coefficients = chebyshev_coefficients(chosen).astype(np.float32)
-        n0, n1, n2 = self.shape
-        parts = [A._faces for A in operators]
-        self.arrays = [
-            np.ascontiguousarray(np.stack([part[a] for part in parts], axis=-1)).reshape(
-                n0 + (a == 0), n1 + (a == 1), (n2 + (a == 2)) * self.m
-            )
-            for a in range(4)
-        ]
-        r = np.zeros((n0 * n1 * n2, self.m))
-        for t, b in enumerate(sides):
-            r[slice(None) if grid.positions is None else grid.positions, t] = b
-        line = (n0, n1, n2 * self.m)
-        self.r = r.reshape(line)
-        self.x, self.p, self.q, self.z = (np.zeros(line) for _ in range(4))
         self._scratch()
 
     def _scratch(self) -> None:
@@ -189,14 +253,16 @@ class _Batch:
         sums = np.empty(self.m)
         factors = np.zeros(self.m) if scale is None else scale
         kernels.run(
-            what, self.m, self.wrap, *self.arrays, factors, self.p, self.q, self.x, self.r, self.z, sums
+            what, self.m, self.wrap, *self.arrays, factors, self.p, self.q, self.x, self.r, self.z, sums,
+            max(self.limit, kernels.SERIAL),
         )  # fmt: skip
         return sums
 
     def precondition(self) -> None:
         """Z <- one cycle on r."""
         run_cycle(
-            self.hierarchy, self.steps, self.coefficients, self.scratch, self.r.reshape(-1), self.z.reshape(-1)
+            self.hierarchy, self.steps, self.coefficients, self.scratch, self.r.reshape(-1), self.z.reshape(-1),
+            self.limit,
         )  # fmt: skip
 
     def solution(self, t: int) -> Array:
@@ -204,30 +270,56 @@ class _Batch:
         column = self.x.reshape(-1, self.m)[:, t]
         return column.copy() if self.grid.positions is None else column[self.grid.positions]
 
-    def keep(self, active: Array) -> None:
-        """Drop all systems but the active ones."""
-        m = self.m
+    def reduced(self, active: Array) -> _Batch:
+        """Return a batch of the active systems alone."""
+        m, smaller = self.m, copy.copy(self)
 
         def taken(array: Array) -> Array:
             shape = (*array.shape[:-1], array.shape[-1] // m * active.size)
             return np.ascontiguousarray(array.reshape(-1, m)[:, active]).reshape(shape)
 
-        self.arrays = [taken(array) for array in self.arrays]
-        self.x, self.r, self.p, self.q, self.z = (taken(v) for v in (self.x, self.r, self.p, self.q, self.z))
-        self.hierarchy.keep(active)
-        self.m = active.size
-        self._scratch()
+        smaller.arrays = [taken(array) for array in self.arrays]
+        smaller.x, smaller.r, smaller.p, smaller.q, smaller.z = (
+            taken(v) for v in (self.x, self.r, self.p, self.q, self.z)
+        )
+        smaller.hierarchy = copy.copy(self.hierarchy)
+        smaller.hierarchy.keep(active)
+        smaller.m = active.size
+        smaller._scratch()
+        return smaller
 
 
-def _together(systems: list[tuple[Any, Any]], rtol: float, atol: float, preset: str) -> list[SolveResult]:
-    """Conjugate gradients on systems of one grid, side by side."""
+def _far(histories: list[list[float]], tolerances: Array, numbers: Array) -> bool:
+    """Whether any of some systems has so many steps before it that a smaller batch is worth the copies."""
+    for number in numbers.tolist():
+        history = histories[number]
+        if len(history) < 2 or not 0.0 < history[-1] < history[0]:
+            return True
+        rate = np.log(history[0] / history[-1]) / (len(history) - 1)
+        if np.log(history[-1] / tolerances[number]) > WORTH * rate:
+            return True
+    return False
+
+
+def _together(
+    systems: list[tuple[Any, Any]], rtol: float, atol: float, preset: Preset, limit: int, store: threading.local
+) -> list[SolveResult | None]:
+    """Conjugate gradients on systems of one grid, side by side; None for those that miss the tolerance.
+
+    What the former batch of this thread has left in `store` is used again.
+    """
     start = time.perf_counter()
     count = len(systems)
     sides = [np.ascontiguousarray(b, dtype=np.float64) for _, b in systems]
     norms = np.array([vectors.norm(b) for b in sides])
     units = np.where(norms > 0, norms, 1.0)
     tolerances = np.maximum(rtol, atol / units)  # relative to the norm of b, to which each system is scaled
-    batch = _Batch([A for A, _ in systems], [b / unit for b, unit in zip(sides, units, strict=True)], preset)
+    operators, scaled = [A for A, _ in systems], [b / unit for b, unit in zip(sides, units, strict=True)]
+    batch: _Batch | None = getattr(store, "batch", None)
+    if batch is None or batch.m != count:
+        store.batch = batch = _Batch(operators, scaled, preset, limit)
+    else:
+        batch.refill(operators, scaled)
     ready = time.perf_counter()
     numbers = np.arange(count)  # systems in the batch
     done = (norms == 0.0) | (tolerances >= 1.0)
@@ -242,11 +334,11 @@ def _together(systems: list[tuple[Any, Any]], rtol: float, atol: float, preset: 
             still = ~done & ~failed
             if not still.any():
                 break
-            if 2 * still[numbers].sum() <= numbers.size:
+            if 2 * still[numbers].sum() <= numbers.size and _far(histories, tolerances, np.flatnonzero(still)):
                 for t, number in enumerate(numbers.tolist()):
                     if not still[number]:
                         answers[number] = batch.solution(t)
-                batch.keep(np.flatnonzero(still[numbers]))
+                batch = batch.reduced(np.flatnonzero(still[numbers]))
                 numbers = numbers[still[numbers]]
             run = still[numbers]
             batch.precondition()
@@ -272,7 +364,7 @@ def _together(systems: list[tuple[Any, Any]], rtol: float, atol: float, preset: 
     for t, number in enumerate(numbers.tolist()):
         answers[number] = batch.solution(t)
     shared = (time.perf_counter() - ready) / count
-    results = []
+    results: list[SolveResult | None] = []
     for number, (A, _) in enumerate(systems):
         b, unit = sides[number], units[number]
         x = answers[number] * unit
@@ -281,10 +373,8 @@ def _together(systems: list[tuple[Any, Any]], rtol: float, atol: float, preset: 
         rest = np.empty_like(b)
         A.apply(x, rest)
         residual = float(vectors.norm(b - rest) / unit)
-        if not residual <= tolerances[number]:  # rounding, a hard system, or a broken one: once more on its own
-            known = x if np.isfinite(x).all() else None
-            again = cg(A, b, known, rtol=rtol, atol=atol, M=precond.multigrid(A, preset=preset), maxiter=MAXITER)
-            results.append(again if again.success else solve(A, b, rtol=rtol, atol=atol))
+        if not residual <= tolerances[number]:  # rounding, a hard system, or a broken one
+            results.append(None)
             continue
         steps = len(histories[number])
         results.append(

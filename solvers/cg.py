@@ -11,7 +11,10 @@ Departures from the source:
    stagnation. So there is one product with A per iteration, plus one for the final check.
 2. The norm of ``r`` is taken while ``r`` is updated, and the update of ``x`` waits for that of ``p``: each vector goes
    through memory as seldom as possible. (With a callback ``x`` is updated at once.)
-3. On request and where M has the form, the iteration runs on Eisenstat's transformed system (see `linalg.factor`), where a
+3. Where A can work on vectors on its way (`StencilOperator`: nothing or little is read but the vectors), an iteration
+   takes two passes. The first turns ``p`` and takes ``p . A p``; the second computes A p again, which costs less than
+   to write and to read it, and updates ``x`` and ``r``. That counts as one product, and there is no vector ``q``.
+4. On request and where M has the form, the iteration runs on Eisenstat's transformed system (see `linalg.factor`), where a
    step costs two triangular solves and no product with A; the norm of the true residual comes with the next step.
 """
 
@@ -77,8 +80,8 @@ def cg(
     Notes
     -----
     Per iteration: one product with A, one application of M, two inner products and three vector updates; four vectors
-    beside b (five with M), and one more once the residual has risen, for the best iterate. The error falls in the
-    A-norm at least by the factor
+    beside b (five with M; one less for a `StencilOperator`), and one more once the residual has risen, for the best
+    iterate. The error falls in the A-norm at least by the factor
     ``2 ((sqrt(k) - 1) / (sqrt(k) + 1))^j`` after j steps, k being the condition number of ``M A``.
 
     Examples
@@ -115,7 +118,8 @@ def _iterate(system: System) -> SolveResult:
         return system.finish(x, Outcome.CONVERGED, norm=norm)
     if not np.isfinite(norm):
         return system.finish(x, Outcome.NONFINITE_OPERATOR, norm=norm)
-    p, q = vectors.empty(system.n, r), vectors.empty(system.n, r)
+    p = vectors.empty(system.n, r)
+    q = vectors.empty(system.n, r) if system.fused is None else None
     z = r if system.M is None else vectors.empty(system.n, r)
     outcome = Outcome.ITERATION_LIMIT
     checked = np.inf  # true residual at the last replacement
@@ -133,24 +137,33 @@ def _iterate(system: System) -> SolveResult:
         if not np.isfinite(rho_new):
             outcome = Outcome.NONFINITE_PRECONDITIONER
             break
-        if fresh:
-            vectors.copy(z, p)
+        beta = 0.0 if fresh else rho_new / rho
+        if system.fused is not None:
+            curvature = system.turn_dot(beta, z, p)
         else:
-            vectors.step_and_turn(owed, p, x, z, rho_new / rho)
+            if fresh:
+                vectors.copy(z, p)
+            else:
+                vectors.step_and_turn(owed, p, x, z, beta)
+            curvature = system.product_dot(p, q)
         rho, fresh, owed = rho_new, False, 0.0
-        curvature = system.product_dot(p, q)
         if not np.isfinite(curvature):
             outcome = Outcome.NONFINITE_OPERATOR
             break
         if curvature <= 0.0:
             outcome = Outcome.INDEFINITE_OPERATOR
             break
-        owed = rho / curvature
-        former, norm = norm, float(np.sqrt(vectors.axpy_norm(-owed, q, r)))
+        alpha, former = rho / curvature, norm
+        if system.fused is not None:
+            norm = system.step_norm(alpha, p, x, r)
+            system.step_up(former, norm, x, alpha, p)
+        else:
+            norm, owed = float(np.sqrt(vectors.axpy_norm(-alpha, q, r))), alpha
+            system.step_up(former, norm, x)
         system.record(norm)
-        system.step_up(former, norm, x)
         if system.callback is not None or norm <= system.tolerance:
-            vectors.axpy(owed, p, x)
+            if owed:
+                vectors.axpy(owed, p, x)
             owed = 0.0
         if system.report(x):
             outcome = Outcome.STOPPED_BY_CALLBACK

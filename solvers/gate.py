@@ -69,10 +69,18 @@ def _check_vector(name: str, value: Any, n: int, shape: tuple[int, int]) -> Any:
         raise ValueError(f"{name} has shape {got}, A has shape {shape}: wanted ({n},){cure}")
     value = value.reshape(n)
     finite = vectors.to_numpy(value) if torch_given else value
-    if finite.dtype.kind in "fc" and not np.isfinite(finite).all():
+    if finite.dtype.kind in "fc" and not _all_finite(finite):
         bad = np.flatnonzero(~np.isfinite(finite))
         raise ValueError(f"{name} holds {bad.size} NaN or infinite numbers (the first at index {bad[0]}): remove them")
     return value
+
+
+def _all_finite(x: npt.NDArray[Any]) -> bool:
+    """Whether all entries are finite; a long vector is judged by its sum of squares, which reads it once, on all threads."""
+    plain = x.dtype == np.float64 and x.flags.c_contiguous and x.flags.writeable
+    if plain and x.size > vectors.LONG and np.isfinite(vectors.dot(x, x)):
+        return True
+    return bool(np.isfinite(x).all())
 
 
 _TORCH_DTYPES = ("float32", "float64", "complex64", "complex128", "int32", "int64", "int16", "int8", "uint8", "bool")
@@ -86,11 +94,27 @@ class _Projected(Operator):
         self.inner, self.owner = M, owner
 
     def _apply(self, x: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-        inside = self._buffer("inside", x.shape[0], x.dtype)
-        inside[:] = x
-        self.owner.project_in_place(inside)
-        self.inner._apply(inside, out)
+        self._between(self.inner._apply, x, out)
+
+    def apply_dot(self, x: Any, out: Any) -> Any:
+        """Write ``P M P x`` into `out`; return its inner product with x, which is that of ``M P x`` with ``P x``."""
+        return self._between(self.inner.apply_dot, x, out)
+
+    def _between(self, apply: Callable[[Any, Any], Any], x: npt.NDArray[Any], out: npt.NDArray[Any]) -> Any:
+        """Run `apply` on the part of `x` in the range of A, and project what it writes."""
+        where = cast(Any, self.owner.nullspace).indices
+        if 4 * where.size < x.shape[0] and x.flags.writeable:  # a few entries change: to put them back is no work
+            kept = np.take(x, where)
+            self.owner.project_in_place(x)
+            result = apply(x, out)
+            x[where] = kept
+        else:
+            inside = self._buffer("inside", x.shape[0], x.dtype)
+            vectors.copy(x, inside)
+            self.owner.project_in_place(inside)
+            result = apply(inside, out)
         self.owner.project_in_place(out)
+        return result
 
 
 class System:
@@ -105,6 +129,8 @@ class System:
         self.zero_guess, self._user_b = zero_guess, user_b
         self.unit = 1.0  # power of two by which b and x are scaled inside, so that squared norms stay in range
         self.n = A.shape[0]
+        # what A can do together with vector updates (see `StencilOperator.turn_dot`), for vectors like b
+        self.fused = A if callable(getattr(A, "can_fuse", None)) and cast(Any, A).can_fuse(b) else None
         self.b_norm = b_norm
         self.scale = self.b_norm if self.b_norm > 0 else 1.0
         self.matvecs = self.psolves = 0
@@ -131,6 +157,19 @@ class System:
         self.matvecs += 1
         return float(np.real(self.A.apply_dot(x, out)))
 
+    def turn_dot(self, beta: float, z: Any, p: Any) -> float:
+        """P <- z + beta p; returns p^H A p, for which a product is counted, in one pass. Only where A is `fused`."""
+        self.matvecs += 1
+        return float(cast(Any, self.fused).turn_dot(beta, z, p))
+
+    def step_norm(self, alpha: float, p: Any, x: Any, r: Any) -> float:
+        """X <- x + alpha p, r <- r - alpha A p; returns the norm of r.
+
+        The product is the one that `turn_dot` has counted: it was not stored, because to compute it again takes less time
+        than to write and to read it.
+        """
+        return float(np.sqrt(cast(Any, self.fused).step_norm(alpha, p, x, r)))
+
     def precondition(self, r: Any, out: Any) -> None:
         """Out <- M r, counted (a copy without M)."""
         if self.M is None:
@@ -149,6 +188,10 @@ class System:
 
     def residual_into(self, x: Any, r: Any) -> float:
         """R <- b - A x; returns its norm."""
+        if self.fused is not None:
+            self.matvecs += 1
+            squared = self.fused.residual_norm(self.b, x, r)
+            return float(np.sqrt(squared)) if 1e-200 < squared < 1e200 else vectors.norm(r)
         self.product(x, r)
         vectors.axpby(1.0, self.b, -1.0, r)
         return vectors.norm(r)

@@ -22,6 +22,7 @@ from .fcg import fcg
 from .gate import enter
 from .gmres import fgmres, gmres
 from .minres import minres
+from .recycling import deflated_cg, gcrodr, gmres_dr, recycled_minres
 from .result import Outcome, SolveResult
 from .stationary import jacobi, sor, ssor
 
@@ -100,8 +101,9 @@ def _condition(A: Operator, M: Any) -> float:
 
 
 METHODS: dict[str, Callable[..., SolveResult]] = {
-    "bicgstab": bicgstab, "cg": cg, "chebyshev": chebyshev, "direct": direct, "fcg": fcg, "fgmres": fgmres,
-    "gmres": gmres, "jacobi": jacobi, "minres": minres, "sor": sor, "ssor": ssor,
+    "bicgstab": bicgstab, "cg": cg, "chebyshev": chebyshev, "deflated_cg": deflated_cg, "direct": direct, "fcg": fcg,
+    "fgmres": fgmres, "gcrodr": gcrodr, "gmres": gmres, "gmres_dr": gmres_dr, "jacobi": jacobi, "minres": minres,
+    "recycled_minres": recycled_minres, "sor": sor, "ssor": ssor,
 }  # fmt: skip
 
 

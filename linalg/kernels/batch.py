@@ -7,7 +7,7 @@ unknown is zero. Sums are taken per block of rows, the blocks being the same for
 import numpy as np
 from numba import njit, prange
 
-SERIAL = 32768
+SERIAL = 32768  # what callers use as the limit
 BLOCKS = 32
 PRODUCT, UPDATE, DOT, TURN = range(4)
 
@@ -78,10 +78,22 @@ def _spread(partial, step, m, wrap, g0, g1, g2, d, scale, p, q, x, r, z):
         )
 
 
-@njit(cache=True)
-def run(step, m, wrap, g0, g1, g2, d, scale, p, q, x, r, z, sums):
-    """Do a step of all systems: q <- A p and p.q; x, r <- x + s p, r - s q and r.r; r.z; p <- z + s p."""
-    if p.size <= SERIAL:
+@njit(cache=True, nogil=True)
+def put(t, m, source, target):
+    """Write one system's numbers as number `t` of `m` interleaved ones."""
+    at, step = np.uint64(t), np.uint64(m)
+    for k in range(np.uint64(source.size)):
+        target[at] = source[k]
+        at += step
+
+
+@njit(cache=True, nogil=True)
+def run(step, m, wrap, g0, g1, g2, d, scale, p, q, x, r, z, sums, limit):
+    """Do a step of all systems: q <- A p and p.q; x, r <- x + s p, r - s q and r.r; r.z; p <- z + s p.
+
+    Up to `limit` entries one thread does the work.
+    """
+    if p.size <= limit:
         _task(step, np.int64(0), p.shape[0] * p.shape[1], m, wrap, g0, g1, g2, d, scale, p, q, x, r, z, sums)
         return
     partial = np.empty((BLOCKS, m))

@@ -14,552 +14,408 @@ hold zeros, the first and last m entries of a row are the halo (zeros, or copies
 On the finest level of a 0/1 geometry none of d, w, g exists: one byte per cell, ``code``, is the diagonal in units of the
 one conductance (0: solid), and zeros in solid cells do what closed faces would.
 
-A row is worked on in short loops over few arrays each, which the compiler turns into vector instructions without
-run-time checks of too many pointers.
+Everything is flat and indexed by unsigned offsets: views cost more than the work on a short row, and an index that might be
+negative keeps a loop from vector registers. Loading and storing vectors stands in `multigrid_vectors`.
 """
 
 import numpy as np
 from numba import njit, prange
 
-SERIAL = 16384  # entries up to which one thread does the work
+SERIAL = 16384  # entries up to which one thread does the work, unless the caller says something else
 BLOCKS = 32
+ONE, TWO, NIL = np.uint64(1), np.uint64(2), np.uint64(0)
+PIECE = np.uint64(4096)  # entries whose residuals are held until they are summed
 
 # columns of the table of levels
 N0, N1, H, F0, F1, F2, W0, W1, W2, XAT, CAT, DAT, GAT, FAST = range(14)
 # steps of a schedule: (step, level, colour or count, flag)
-RELAX, RESTRICT, SOLVE, PROLONG, POLYNOMIAL, BANDED, CLEAR, RESIDUAL, STEP, LOAD, STORE = range(11)
+RELAX, RESTRICT, SOLVE, PROLONG, POLYNOMIAL, BANDED, CLEAR, RESIDUAL, STEP = range(9)
 # what a half-sweep may take as zero: nothing, the cells it writes, all of x
 NOTHING, OWN, ALL = range(3)
 # what a restriction sends down: the residual, the residual right after one sweep from zero, the right-hand side
 FULL, SHORT, PLAIN = range(3)
 
 
-@njit(cache=True)
-def _rows(first, last, listed, base, colour, residual, zero, fast, m, wraps, omega, shift, code, g, d, w, b, x, out):
-    """Relax one colour of the rows [first, last), or write their residual into `out` (entry 0 for row `base`).
+@njit(cache=True, error_model="numpy")
+def _rows(
+    first, last, start0, start1, width, lines, listed, colour, residual, zero, m, level, omega, shift, code, gs, ds, ws, bs,
+    xs, out,
+):  # fmt: skip
+    """Relax one colour of some rows, or write their residual into `out`, which has `lines` rows of each colour.
 
-    Rows are those of `listed`, where it lists any, else all.
+    The rows are those of `listed`, where it lists any; else number `first` to `last` of a block of rows that starts at
+    (start0, start1) and has `width` rows in each plane.
     """
-    n0, n1, h = b.shape[1], b.shape[2], b.shape[3]
-    none, one = x.dtype.type(0), x.dtype.type(1)
-    acc = np.empty(h, x.dtype)
-    o = 1 - colour
+    n0, n1, h = level[N0], level[N1], level[H] * m
+    fast = level[FAST] > 0
+    closed = not fast  # faces between the sides of the box are zero: any neighbour will do
+    wide = h + m + m
+    px, pb, pg = (n1 + ONE) * wide, n1 * h, n1 * wide
+    cx, cb, cg = (n0 + ONE) * px, n0 * pb, n0 * pg
+    none, one = xs.dtype.type(0), xs.dtype.type(1)
+    acc = np.empty(h, xs.dtype)
     rest = one / omega - one
     some = listed.shape[0] > 0
+    done = (
+        residual > 0 and zero == OWN and (closed or colour == 1)
+    )  # what a sweep from zero leaves is known from x alone
     for number in range(first, last):
-        row = listed[number] if some else number
-        i = row // n1
-        j = row - i * n1
+        if some:
+            i = listed[number] // n1
+            j = listed[number] - i * n1
+        else:
+            i = number // width
+            j = start1 + number - i * width
+            i += start0
+        below = i - ONE if i > 0 else (n0 - ONE if closed or level[W0] > 0 else n0)
+        above = i + ONE if i + ONE < n0 else (NIL if closed or level[W0] > 0 else n0)
+        left = j - ONE if j > 0 else (n1 - ONE if closed or level[W1] > 0 else n1)
+        right = j + ONE if j + ONE < n1 else (NIL if closed or level[W1] > 0 else n1)
+        s = ((i + j + colour) & ONE) * m
+        cell = colour * cb + i * pb + j * h
+        b, d, target = level[CAT] + cell, level[DAT] + cell, (colour * lines + number) * h
+        own = level[XAT] + colour * cx + i * px + j * wide + m
+        x = level[XAT] + (ONE - colour) * cx + i * px + m
+        xa, xb, xc, xd = x + left * wide, x + right * wide, x + j * wide + s - m, x + j * wide + s
+        x = level[XAT] + (ONE - colour) * cx + j * wide + m
+        xe, xf = x + below * px, x + above * px
         if zero == ALL:
             for k in range(h):
-                acc[k] = b[colour, i, j, k]
+                acc[k] = bs[b + k]
         elif fast:
-            below = i - 1 if i > 0 else (n0 - 1 if wraps[0] else n0)
-            above = i + 1 if i < n0 - 1 else (0 if wraps[0] else n0)
-            left = j - 1 if j > 0 else (n1 - 1 if wraps[1] else n1)
-            right = j + 1 if j < n1 - 1 else (0 if wraps[1] else n1)
-            s = (i + j + colour) & 1
-            if residual and zero == OWN:
+            if residual > 0 and zero == OWN:
                 for k in range(h):
                     acc[k] = none
                 if colour == 0:
                     for k in range(h):
-                        acc[k] = (
-                            x[o, below, j, k + 1] + x[o, above, j, k + 1] + x[o, i, left, k + 1]
-                            + x[o, i, right, k + 1] + x[o, i, j, k + s] + x[o, i, j, k + s + 1]
-                        )  # fmt: skip
+                        acc[k] = xs[xe + k] + xs[xf + k] + xs[xa + k] + xs[xb + k] + xs[xc + k] + xs[xd + k]
             else:
                 for k in range(h):
                     acc[k] = (
-                        b[colour, i, j, k] + x[o, below, j, k + 1] + x[o, above, j, k + 1] + x[o, i, left, k + 1]
-                        + x[o, i, right, k + 1] + x[o, i, j, k + s] + x[o, i, j, k + s + 1]
+                        bs[b + k] + xs[xe + k] + xs[xf + k] + xs[xa + k] + xs[xb + k] + xs[xc + k] + xs[xd + k]
                     )  # fmt: skip
-        else:
-            below = i - 1 if i > 0 else n0 - 1
-            above = i + 1 if i < n0 - 1 else 0
-            left = j - 1 if j > 0 else n1 - 1
-            right = j + 1 if j < n1 - 1 else 0
-            s = ((i + j + colour) & 1) * m
-            e = s + m
-            # slices from here on: an offset of unknown sign inside a subscript would keep the loops from vector registers
+        elif not done or colour == 0:
+            g = level[GAT] + i * pg + m
             if colour == 0:
-                ga, gb = g[2, i, j, m : m + h], g[3, i, j, m : m + h]
-                gc, gd = g[4, i, j, m : m + h], g[5, i, j, m : m + h]
+                ga, gb = g + cg + cg + j * wide, g + cg + cg + cg + j * wide
+                gc = gb + cg
+                gd = gc + cg
             else:
-                ga, gb = g[3, i, left, m : m + h], g[2, i, right, m : m + h]
-                gc, gd = g[5, i, j, s : s + h], g[4, i, j, e : e + h]
-            xa, xb = x[o, i, left, m : m + h], x[o, i, right, m : m + h]
-            xc, xd = x[o, i, j, s : s + h], x[o, i, j, e : e + h]
-            rhs = b[colour, i, j]
+                ga, gb = g + cg + cg + cg + left * wide, g + cg + cg + right * wide
+                gd = g + cg + cg + cg + cg + j * wide + s
+                gc = gd + cg - m
             for k in range(h):
-                acc[k] = rhs[k] + ga[k] * xa[k] + gb[k] * xb[k]
-            for k in range(h):
-                acc[k] += gc[k] * xc[k] + gd[k] * xd[k]
+                acc[k] = (
+                    bs[b + k] + gs[ga + k] * xs[xa + k] + gs[gb + k] * xs[xb + k] + gs[gc + k] * xs[xc + k]
+                    + gs[gd + k] * xs[xd + k]
+                )  # fmt: skip
             if n0 > 1:
-                if colour == 0:
-                    ge, gf = g[0, i, j, m : m + h], g[1, i, j, m : m + h]
-                else:
-                    ge, gf = g[1, below, j, m : m + h], g[0, above, j, m : m + h]
-                xe, xf = x[o, below, j, m : m + h], x[o, above, j, m : m + h]
+                g = level[GAT] + j * wide + m
+                ge, gf = (g + i * pg, g + cg + i * pg) if colour == 0 else (g + cg + below * pg, g + above * pg)
                 for k in range(h):
-                    acc[k] += ge[k] * xe[k] + gf[k] * xf[k]
-        if residual:
-            line = row - base
+                    acc[k] += gs[ge + k] * xs[xe + k] + gs[gf + k] * xs[xf + k]
+        if residual > 0:
             if zero == ALL:
                 for k in range(h):
-                    out[colour, line, k] = acc[k]
+                    out[target + k] = acc[k]
             elif fast:
                 if zero == OWN:
                     for k in range(h):
-                        n = code[colour, i, j, k]
-                        dk = rest * (x.dtype.type(n) + shift)
-                        v = acc[k] + dk * x[colour, i, j, k + 1]
-                        out[colour, line, k] = v if n > 0 else none
+                        n = code[cell + k]
+                        v = acc[k] + rest * (xs.dtype.type(n) + shift) * xs[own + k]
+                        out[target + k] = v if n > 0 else none
                 else:
                     for k in range(h):
-                        n = code[colour, i, j, k]
-                        v = acc[k] - (x.dtype.type(n) + shift) * x[colour, i, j, k + 1]
-                        out[colour, line, k] = v if n > 0 else none
-            else:
-                own, diagonal, target = x[colour, i, j, m : m + h], d[colour, i, j], out[colour, line]
+                        n = code[cell + k]
+                        v = acc[k] - (xs.dtype.type(n) + shift) * xs[own + k]
+                        out[target + k] = v if n > 0 else none
+            elif done and colour == 1:
                 for k in range(h):
-                    v = acc[k] - diagonal[k] * own[k]
-                    target[k] = v if diagonal[k] > 0 else none
+                    v = xs[own + k] / ws[d + k] - ds[d + k] * xs[own + k]
+                    out[target + k] = v if ds[d + k] > 0 else none
+            else:
+                for k in range(h):
+                    v = acc[k] - ds[d + k] * xs[own + k]
+                    out[target + k] = v if ds[d + k] > 0 else none
             continue
         if fast:
             if zero == NOTHING:
                 for k in range(h):
-                    n = code[colour, i, j, k]
-                    dk = x.dtype.type(n) + shift
+                    n = code[cell + k]
+                    dk = xs.dtype.type(n) + shift
                     wk = omega / dk if n > 0 else none
-                    v = x[colour, i, j, k + 1]
-                    x[colour, i, j, k + 1] = v + wk * (acc[k] - dk * v)
+                    xs[own + k] += wk * (acc[k] - dk * xs[own + k])
             else:
                 for k in range(h):
-                    n = code[colour, i, j, k]
-                    wk = omega / (x.dtype.type(n) + shift) if n > 0 else none
-                    x[colour, i, j, k + 1] = wk * acc[k]
-        else:
-            own, weight, diagonal = x[colour, i, j, m : m + h], w[colour, i, j], d[colour, i, j]
-            if zero == NOTHING:
-                for k in range(h):
-                    own[k] += weight[k] * (acc[k] - diagonal[k] * own[k])
-            else:
-                for k in range(h):
-                    own[k] = weight[k] * acc[k]
-        if wraps[2]:
-            for t in range(m):
-                x[colour, i, j, t] = x[colour, i, j, h + t]
-                x[colour, i, j, h + m + t] = x[colour, i, j, m + t]
-
-
-@njit(cache=True)
-def _restrict_units(first, last, f0, f1, f2, flag, fast, m, wraps, omega, shift, code, g, d, w, b, x, coarse):
-    """Sum the residuals over the children of the coarse planes (rows, where planes stay) [first, last)."""
-    n0, n1, h = b.shape[1], b.shape[2], b.shape[3]
-    c1, hc = coarse.shape[2], coarse.shape[3]
-    none = x.dtype.type(0)
-    total = np.empty((2, h), x.dtype)
-    listed = np.empty(0, np.int64)
-    count = f0 * n1 if f0 > 1 else f1
-    work = np.empty((2, count, h), x.dtype)
-    zero = np.int64(ALL if flag == PLAIN else (OWN if flag == SHORT else NOTHING))
-    per = c1 if f0 > 1 else 1
-    for unit in range(first, last):
-        start = unit * count if f0 > 1 else (unit // c1) * n1 + (unit % c1) * f1
-        stop = min(start + count, n0 * n1) if f0 > 1 else min(start + count, (unit // c1 + 1) * n1)
-        if stop > start:
-            for colour in range(2):
-                _rows(
-                    start,
-                    stop,
-                    listed,
-                    start,
-                    np.int64(colour),
-                    np.int64(1),
-                    zero,
-                    fast,
-                    m,
-                    wraps,
-                    omega,
-                    shift,
-                    code,
-                    g,
-                    d,
-                    w,
-                    b,
-                    x,
-                    work,
-                )
-        for at in range(per):
-            ci = unit if f0 > 1 else unit // c1
-            cj = at if f0 > 1 else unit % c1
+                    n = code[cell + k]
+                    wk = omega / (xs.dtype.type(n) + shift) if n > 0 else none
+                    xs[own + k] = wk * acc[k]
+        elif zero == NOTHING:
             for k in range(h):
-                total[0, k] = none
-                total[1, k] = none
-            for a in range(f0):
-                i = ci * f0 + a
-                for e in range(f1):
-                    j = cj * f1 + e
-                    if i >= n0 or j >= n1:
-                        continue
-                    line = i * n1 + j - start
-                    if f2 > 1:
-                        for k in range(h):
-                            total[0, k] += work[0, line, k] + work[1, line, k]
-                    else:
-                        p = (i + j) & 1
-                        for k in range(h):
-                            total[0, k] += work[p, line, k]
-                        for k in range(h):
-                            total[1, k] += work[1 - p, line, k]
-            for parity in range(2):
-                colour = (ci + cj + parity) & 1
+                xs[own + k] += ws[d + k] * (acc[k] - ds[d + k] * xs[own + k])
+        else:
+            for k in range(h):
+                xs[own + k] = ws[d + k] * acc[k]
+        if level[W2] > 0:
+            for t in range(m):
+                xs[own - m + t] = xs[own + h - m + t]
+                xs[own + h + t] = xs[own + t]
+
+
+@njit(cache=True, error_model="numpy")
+def _gather(ci, first, last, start1, stop0, lines, m, level, coarse, work, bs):
+    """Sum the residuals in `work` over the children of the coarse rows [first, last) of plane `ci`."""
+    h, n1 = level[H] * m, level[N1]
+    f0, f1, f2 = level[F0], level[F1], level[F2]
+    hc, c0, c1 = coarse[H] * m, coarse[N0], coarse[N1]
+    width = min(last * f1, n1) - start1
+    none = bs.dtype.type(0)
+    total = np.empty(h + h, bs.dtype)
+    for cj in range(first, last):
+        for k in range(h + h):
+            total[k] = none
+        for i in range(ci * f0, stop0):
+            for j in range(cj * f1, min(cj * f1 + f1, n1)):
+                red = ((i - ci * f0) * width + j - start1) * h
+                black = red + lines * h
                 if f2 > 1:
-                    count_q = (h // m - parity + 1) // 2
-                    if m == 1:
-                        for q in range(count_q):
-                            coarse[colour, ci, cj, q] = total[0, 2 * q + parity]
-                    else:
-                        for q in range(count_q):
-                            to = coarse[colour, ci, cj, q * m : (q + 1) * m]
-                            source = total[0, (2 * q + parity) * m : (2 * q + parity + 1) * m]
-                            for t in range(m):
-                                to[t] = source[t]
-                    for k in range(count_q * m, hc):
-                        coarse[colour, ci, cj, k] = none
-                else:
                     for k in range(h):
-                        coarse[colour, ci, cj, k] = total[parity, k]
+                        total[k] += work[red + k] + work[black + k]
+                else:
+                    if (i + j) & ONE > 0:
+                        red, black = black, red
+                    for k in range(h):
+                        total[k] += work[red + k]
+                    for k in range(h):
+                        total[h + k] += work[black + k]
+        for parity in (NIL, ONE):
+            colour = (ci + cj + parity) & ONE
+            to = coarse[CAT] + ((colour * c0 + ci) * c1 + cj) * hc
+            if f2 == 1:
+                for k in range(h):
+                    bs[to + k] = total[parity * h + k]
+                continue
+            count = (level[H] + ONE - parity) // TWO
+            if m == 1:
+                for q in range(count):
+                    bs[to + q] = total[q + q + parity]
+            else:
+                for q in range(count):
+                    for t in range(m):
+                        bs[to + q * m + t] = total[(q + q + parity) * m + t]
+            for k in range(count * m, hc):
+                bs[to + k] = none
 
 
-@njit(cache=True)
-def _prolong_rows(first, last, f0, f1, f2, fresh, fast, m, wraps, code, d, x, coarse):
+@njit(cache=True, error_model="numpy")
+def _prolong_rows(first, last, fresh, m, level, coarse, code, ds, xs):
     """Add to the children of the coarse rows [first, last) the value of their parent."""
-    n0, n1 = x.shape[1] - 1, x.shape[2] - 1
-    h = x.shape[3] - 2 * m
-    c1, hc = coarse.shape[2] - 1, coarse.shape[3] - 2 * m
-    none = x.dtype.type(0)
-    line = np.empty((2, max(h, 2 * hc)), x.dtype)
+    n0, n1, h = level[N0], level[N1], level[H] * m
+    f0, f1, f2 = level[F0], level[F1], level[F2]
+    c0, c1, hc = coarse[N0], coarse[N1], coarse[H] * m
+    wide, narrow = h + m + m, hc + m + m
+    fast = level[FAST] > 0
+    none = xs.dtype.type(0)
+    line = np.empty(max(h + h, hc + hc), xs.dtype)
     for row in range(first, last):
         ci = row // c1
         cj = row - ci * c1
-        for parity in range(2):
-            colour = (ci + cj + parity) & 1
+        for parity in (NIL, ONE):
+            colour = (ci + cj + parity) & ONE
+            source = coarse[XAT] + ((colour * (c0 + ONE) + ci) * (c1 + ONE) + cj) * narrow + m
             if f2 == 1:
-                source = coarse[colour, ci, cj, m : m + h]
                 for k in range(h):
-                    line[parity, k] = source[k]
+                    line[parity * h + k] = xs[source + k]
             elif m == 1:
                 for q in range(hc):
-                    line[0, 2 * q + parity] = coarse[colour, ci, cj, q + 1]
+                    line[q + q + parity] = xs[source + q]
             else:
-                for q in range(hc // m):
-                    at = (2 * q + parity) * m
-                    to, source = line[0, at : at + m], coarse[colour, ci, cj, (q + 1) * m : (q + 2) * m]
+                for q in range(coarse[H]):
                     for t in range(m):
-                        to[t] = source[t]
-        for a in range(f0):
-            i = ci * f0 + a
-            for e in range(f1):
-                j = cj * f1 + e
-                if i >= n0 or j >= n1:
-                    continue
-                for colour in range(2):
-                    parent = line[0 if f2 > 1 else (i + j + colour) & 1]
-                    own = x[colour, i, j, m : m + h]
+                        line[(q + q + parity) * m + t] = xs[source + q * m + t]
+        for i in range(ci * f0, min(ci * f0 + f0, n0)):
+            for j in range(cj * f1, min(cj * f1 + f1, n1)):
+                for colour in (NIL, ONE):
+                    parent = NIL if f2 > 1 else ((i + j + colour) & ONE) * h
+                    own = level[XAT] + ((colour * (n0 + ONE) + i) * (n1 + ONE) + j) * wide + m
+                    cell = ((colour * n0 + i) * n1 + j) * h
+                    d = level[DAT] + cell
                     if fresh > 0:
                         for k in range(h):
-                            own[k] = none
+                            xs[own + k] = none
                     if fast:
                         for k in range(h):
-                            own[k] += parent[k] if code[colour, i, j, k] > 0 else none
+                            xs[own + k] += line[parent + k] if code[cell + k] > 0 else none
                     else:
                         for k in range(h):
-                            own[k] += parent[k] if d[colour, i, j, k] > 0 else none
-                    if wraps[2]:
+                            xs[own + k] += line[parent + k] if ds[d + k] > 0 else none
+                    if level[W2] > 0:
                         for t in range(m):
-                            x[colour, i, j, t] = x[colour, i, j, h + t]
-                            x[colour, i, j, h + m + t] = x[colour, i, j, m + t]
+                            xs[own - m + t] = xs[own + h - m + t]
+                            xs[own + h + t] = xs[own + t]
 
 
-@njit(cache=True)
-def _solve(m, inverse, b, x):
+@njit(cache=True, error_model="numpy")
+def _solve(m, level, inverse, bs, xs):
     """X <- inverse b on the coarsest level; the inverse has shape (cells, cells, m)."""
-    n0, n1, h = b.shape[1], b.shape[2], b.shape[3]
-    flat, cells = b.reshape(-1), b.size // m
-    y = np.zeros((cells, m), x.dtype)
+    n0, n1, h = level[N0], level[N1], level[H] * m
+    cells = inverse.shape[0]
+    y = np.zeros((cells, inverse.shape[2]), xs.dtype)
+    b = level[CAT]
     for p in range(cells):
         if m == 1:
-            v = flat[p]
+            v = bs[b + np.uint64(p)]
             if v != 0:
                 for q in range(cells):
                     y[q, 0] += v * inverse[p, q, 0]
         else:
             for q in range(cells):
                 for t in range(m):
-                    y[q, t] += inverse[p, q, t] * flat[p * m + t]
-    source = y.reshape(b.shape)
-    for colour in range(2):
-        for i in range(n0):
-            for j in range(n1):
-                for k in range(h):
-                    x[colour, i, j, k + m] = source[colour, i, j, k]
+                    y[q, t] += inverse[p, q, t] * bs[b + np.uint64(p) * m + t]
+    source = y.reshape(-1)
+    for row in range(n0 + n0):  # planes of both colours
+        for j in range(n1):
+            own = level[XAT] + ((row + (ONE if row >= n0 else NIL)) * (n1 + ONE) + j) * (h + m + m) + m
+            for k in range(h):
+                xs[own + k] = source[(row * n1 + j) * h + k]
 
 
-@njit(cache=True)
-def _step_rows(first, last, scale, keep, m, fast, wraps, omega, shift, code, w, r, p, x):
+@njit(cache=True, error_model="numpy")
+def _step_rows(first, last, scale, keep, m, level, omega, shift, code, ws, r, p, xs):
     """P <- keep p + scale D^-1 r; x <- x + p (the weights in w are omega over the diagonal)."""
-    n1, h = p.shape[2], p.shape[3]
-    none = x.dtype.type(0)
+    n0, n1, h = level[N0], level[N1], level[H] * m
+    none = xs.dtype.type(0)
     for row in range(first, last):
         i = row // n1
         j = row - i * n1
-        for colour in range(2):
-            if fast:
+        for colour in (NIL, ONE):
+            cell = (colour * n0 * n1 + row) * h
+            w = level[DAT] + cell
+            own = level[XAT] + ((colour * (n0 + ONE) + i) * (n1 + ONE) + j) * (h + m + m) + m
+            if level[FAST] > 0:
                 for k in range(h):
-                    n = code[colour, i, j, k]
-                    wk = scale * omega / (x.dtype.type(n) + shift) if n > 0 else none
-                    p[colour, i, j, k] = keep * p[colour, i, j, k] + wk * r[colour, row, k]
+                    n = code[cell + k]
+                    wk = scale * omega / (xs.dtype.type(n) + shift) if n > 0 else none
+                    p[cell + k] = keep * p[cell + k] + wk * r[cell + k]
             else:
                 for k in range(h):
-                    p[colour, i, j, k] = keep * p[colour, i, j, k] + scale * w[colour, i, j, k] * r[colour, row, k]
-            own = x[colour, i, j, m : m + h]
+                    p[cell + k] = keep * p[cell + k] + scale * ws[w + k] * r[cell + k]
             for k in range(h):
-                own[k] += p[colour, i, j, k]
-            if wraps[2]:
+                xs[own + k] += p[cell + k]
+            if level[W2] > 0:
                 for t in range(m):
-                    x[colour, i, j, t] = x[colour, i, j, h + t]
-                    x[colour, i, j, h + m + t] = x[colour, i, j, m + t]
+                    xs[own - m + t] = xs[own + h - m + t]
+                    xs[own + h + t] = xs[own + t]
 
 
-@njit(cache=True)
-def _load_rows(first, last, shape1, m, scale, heads, starts, sources, lengths, vector, b):
-    """Spread a vector of unknowns over the rows [first, last); returns its largest magnitude there."""
-    n1, h = b.shape[2], b.shape[3]
-    line = np.zeros(2 * h, b.dtype)
-    peak = np.zeros(2 * h, b.dtype)  # one maximum per column: a loop without a reduction
-    for row in range(first, last):
-        i = row // n1
-        j = row - i * n1
-        have = j < shape1 and i * shape1 + j < heads.shape[0] - 1
-        at = i * shape1 + j if have else 0
-        begin, end = (heads[at], heads[at + 1]) if have else (0, 0)
-        if end - begin != 1 or lengths[begin] * m != 2 * h:
-            for k in range(2 * h):
-                line[k] = 0
-        for run in range(begin, end):
-            length = lengths[run] * m
-            to, source = line[starts[run] * m :], vector[sources[run] * m : sources[run] * m + length]
-            for k in range(length):
-                to[k] = source[k] * scale
-        for k in range(2 * h):
-            v = abs(line[k])
-            peak[k] = v if v > peak[k] else peak[k]
-        for parity in range(2):
-            colour = (i + j + parity) & 1
-            if m == 1:
-                for k in range(h):
-                    b[colour, i, j, k] = line[2 * k + parity]
-            else:
-                for q in range(h // m):
-                    to = b[colour, i, j, q * m : (q + 1) * m]
-                    source = line[(2 * q + parity) * m : (2 * q + parity + 1) * m]
-                    for t in range(m):
-                        to[t] = source[t]
-    return np.float64(peak.max())
-
-
-@njit(cache=True)
-def _store_rows(first, last, shape1, m, scale, heads, starts, sources, lengths, b, x, vector):
-    """Collect the unknowns of the rows [first, last); returns the inner product of b and x there."""
-    h = x.shape[3] - 2 * m
-    acc = np.zeros(h)
-    line = np.empty(2 * h, vector.dtype)
-    for row in range(first, last):
-        i = row // shape1
-        j = row - i * shape1
-        for parity in range(2):
-            colour = (i + j + parity) & 1
-            own, rhs = x[colour, i, j, m : m + h], b[colour, i, j]
-            for k in range(h):
-                acc[k] += np.float64(own[k]) * np.float64(rhs[k])
-            if m == 1:
-                for k in range(h):
-                    line[2 * k + parity] = own[k] * scale
-            else:
-                for q in range(h // m):
-                    to = line[(2 * q + parity) * m : (2 * q + parity + 1) * m]
-                    source = x[colour, i, j, (q + 1) * m : (q + 2) * m]
-                    for t in range(m):
-                        to[t] = source[t] * scale
-        for run in range(heads[row], heads[row + 1]):
-            length = lengths[run] * m
-            to, source = vector[sources[run] * m : sources[run] * m + length], line[starts[run] * m :]
-            for k in range(length):
-                to[k] = source[k]
-    return acc.sum()
-
-
-@njit(cache=True)
-def _units(step, b, coarse, f0, heads, listed):
-    """Pieces that a step can be cut into."""
-    if step == RESTRICT:
-        return coarse.shape[1] if f0 > 1 else coarse.shape[1] * coarse.shape[2]
-    if step == PROLONG:
-        return (coarse.shape[1] - 1) * (coarse.shape[2] - 1)
-    if step == STORE:
-        return heads.shape[0] - 1
-    if step == BANDED:
-        return listed.shape[0]
-    return b.shape[1] * b.shape[2]
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _task(
-    step, first, last, what, flag, f0, f1, f2, m, fast, wraps, omega, shift, scale, keep, unit, code, g, d, w, b, x, r, p,
-    coarse_b, coarse_x, listed, shape1, heads, starts, sources, lengths, vector, result,
+    step, first, last, colour, flag, piece, m, level, coarse, omega, shift, scale, keep, code, listed, gs, ds, ws, bs, xs,
+    rs, ps,
 ):  # fmt: skip
-    """Do the pieces [first, last) of a step; loading returns the largest magnitude, storing an inner product."""
-    zero, one = np.int64(0), np.int64(1)  # not literals, for each of which a function is compiled anew
+    """Do the pieces [first, last) of a step: rows, coarse rows, or groups of `piece` coarse rows."""
+    n0, n1 = level[N0], level[N1]
+    zero, residual = flag, np.int64(0)
     if step in (RELAX, BANDED):
-        _rows(first, last, listed, first, what, zero, flag, fast, m, wraps, omega, shift, code, g, d, w, b, x, r)
-    elif step == RESTRICT:
-        _restrict_units(
-            first, last, f0, f1, f2, flag, fast, m, wraps, omega, shift, code, g, d, w, b, x, coarse_b
+        _rows(
+            first, last, NIL, NIL, n1, NIL, listed, colour, residual, zero, m, level, omega, shift, code, gs, ds, ws, bs, xs,
+            rs,
         )  # fmt: skip
     elif step == PROLONG:
-        _prolong_rows(first, last, f0, f1, f2, flag, fast, m, wraps, code, d, x, coarse_x)
-    elif step == RESIDUAL:
-        for colour in range(2):
-            _rows(first, last, listed, zero, colour, one, zero, fast, m, wraps, omega, shift, code, g, d, w, b, x, r)
+        _prolong_rows(first, last, flag, m, level, coarse, code, ds, xs)
     elif step == STEP:
-        _step_rows(first, last, scale, keep, m, fast, wraps, omega, shift, code, w, r, p, x)
-    elif step == LOAD:
-        return _load_rows(first, last, shape1, m, unit, heads, starts, sources, lengths, vector, b)
-    elif step == STORE:
-        return _store_rows(first, last, shape1, m, unit, heads, starts, sources, lengths, b, x, result)
-    return 0.0
+        _step_rows(first, last, scale, keep, m, level, omega, shift, code, ws, rs, ps, xs)
+    else:
+        residual = np.int64(1)
+        whole = step == RESIDUAL  # else in pieces that stay in cache until they are summed
+        if not whole:
+            zero = np.int64(ALL if flag == PLAIN else (OWN if flag == SHORT else NOTHING))
+        groups = (coarse[N1] + piece - ONE) // piece
+        height = level[F0] * piece * level[F1]
+        work = rs if whole else np.empty((height + height) * level[H] * m, xs.dtype)
+        for unit in range(NIL if whole else first, ONE if whole else last):
+            start0, start1, stop0, width, begin, end, lines = NIL, NIL, n0, n1, first, last, n0 * n1
+            ci, cj = unit // groups, NIL
+            if not whole:
+                cj = (unit - ci * groups) * piece
+                start0, start1 = ci * level[F0], cj * level[F1]
+                stop0, stop1 = min(start0 + level[F0], n0), min(start1 + piece * level[F1], n1)
+                width = stop1 - start1
+                begin, end, lines = NIL, (stop0 - start0) * width, height
+            for c in (NIL, ONE):
+                _rows(
+                    begin, end, start0, start1, width, lines, listed, c, residual, zero, m, level, omega, shift, code, gs,
+                    ds, ws, bs, xs, work,
+                )  # fmt: skip
+            if not whole:
+                stop = min(cj + piece, coarse[N1])
+                _gather(ci, cj, stop, start1, stop0, lines, m, level, coarse, work, bs)
 
 
 # The only parallel function of this file: every further one would cost seconds of compilation.
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy")
 def _spread(
-    units, partial, step, what, flag, f0, f1, f2, m, fast, wraps, omega, shift, scale, keep, unit, code, g, d, w, b, x, r,
-    p, coarse_b, coarse_x, listed, shape1, heads, starts, sources, lengths, vector, result,
+    units, step, colour, flag, piece, m, level, coarse, omega, shift, scale, keep, code, listed, gs, ds, ws, bs, xs, rs, ps
 ):  # fmt: skip
     for t in prange(BLOCKS):
-        partial[t] = _task(
-            step, t * units // BLOCKS, (t + 1) * units // BLOCKS, what, flag, f0, f1, f2, m, fast, wraps, omega, shift,
-            scale, keep, unit, code, g, d, w, b, x, r, p, coarse_b, coarse_x, listed, shape1, heads, starts, sources,
-            lengths, vector, result,
+        first, last = np.uint64(t) * units // np.uint64(BLOCKS), np.uint64(t + 1) * units // np.uint64(BLOCKS)
+        _task(
+            step, first, last, colour, flag, piece, m, level, coarse, omega, shift, scale, keep, code, listed, gs, ds, ws,
+            bs, xs, rs, ps,
         )  # fmt: skip
 
 
-@njit(cache=True)
-def _do(
-    partial, step, what, flag, f0, f1, f2, m, fast, wraps, omega, shift, scale, keep, unit, code, g, d, w, b, x, r, p,
-    coarse_b, coarse_x, listed, shape1, heads, starts, sources, lengths, vector, result,
-):  # fmt: skip
-    """Do a step on one thread or on all; returns the largest (from storing the sum) of what the pieces returned."""
-    units = _units(step, b, coarse_x if step == PROLONG else coarse_b, f0, heads, listed)
-    if b.size <= SERIAL:
-        return _task(
-            step, np.int64(0), units, what, flag, f0, f1, f2, m, fast, wraps, omega, shift, scale, keep, unit, code, g, d,
-            w, b, x, r, p, coarse_b, coarse_x, listed, shape1, heads, starts, sources, lengths, vector, result,
-        )  # fmt: skip
-    _spread(
-        units, partial, step, what, flag, f0, f1, f2, m, fast, wraps, omega, shift, scale, keep, unit, code, g, d, w, b,
-        x, r, p, coarse_b, coarse_x, listed, shape1, heads, starts, sources, lengths, vector, result,
-    )  # fmt: skip
-    total = 0.0
-    for t in range(BLOCKS):
-        if step == STORE:
-            total += partial[t]
-        elif not partial[t] <= total:  # NaN counts as large
-            total = partial[t]
-    return total
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", nogil=True)
 def cycle(
-    schedule, table, m, omegas, shift, coefficients, scale, shape1, heads, starts, sources, lengths, code, band_code,
-    band_rows, gs, ds, ws, bands, bs, xs, rs, ps, inverse, vector, result,
+    schedule, table, systems, omegas, shift, coefficients, code, band_code, band_rows, gs, ds, ws, bands, bs, xs, rs, ps,
+    inverse, limit,
 ):  # fmt: skip
-    """Write B vector into `result`, B being the cycle that the schedule spells out.
-
-    `scale` brings the operator to the order of one; a vector far from one is scaled by a power of two, too, so that
-    float32 keeps its range. Returns the inner product of both vectors, as precise as the cycle.
-    """
-    partial = np.zeros(BLOCKS)
-    unit, largest = 1.0, 1.0
+    """Run the steps of a schedule on the arrays of all levels, those of at most `limit` entries on one thread."""
+    m = np.uint64(systems)
     one = omegas[0]
-    last = schedule.shape[0]
-    at = -1
-    while at <= last:
-        # the steps of the schedule, between loading the vector and storing the result
-        step, level, what, flag = LOAD, 0, 0, 0
-        if at == last:
-            step = STORE
-        elif at >= 0:
-            step, level, what, flag = schedule[at, 0], schedule[at, 1], schedule[at, 2], schedule[at, 3]
-        at += 1
-        row = table[level]
-        n0, n1, h, fast = row[N0], row[N1], row[H] * m, row[FAST] > 0
-        wraps = (row[W0] > 0, row[W1] > 0, row[W2] > 0)
-        cells = 2 * n0 * n1 * h
-        size = 2 * (n0 + 1) * (n1 + 1) * (h + 2 * m)
-        b = bs[row[CAT] : row[CAT] + cells].reshape((2, n0, n1, h))
-        x = xs[row[XAT] : row[XAT] + size].reshape((2, n0 + 1, n1 + 1, h + 2 * m))
+    nothing = band_rows[:0]
+    for at in range(schedule.shape[0]):
+        step, at_level, what, flag = schedule[at, 0], schedule[at, 1], schedule[at, 2], schedule[at, 3]
+        level = table[at_level]
+        n0, n1 = level[N0], level[N1]
+        cells = (n0 + n0) * n1 * level[H] * m
         if step == SOLVE:
-            _solve(m, inverse, b, x)
+            _solve(m, level, inverse, bs, xs)
             continue
         if step == CLEAR:
-            x[:] = 0
+            for k in range((n0 + ONE) * (n1 + ONE) * (level[H] + TWO) * TWO * m):
+                xs[level[XAT] + k] = 0
             continue
-        d, w, g, codes, listed = b, b, gs[:0].reshape((6, 0, 0, 0)), code, band_rows[:0]
-        if not fast:
-            off = row[DAT]
-            d = ds[off : off + cells].reshape((2, n0, n1, h))
-            w = ws[off : off + cells].reshape((2, n0, n1, h))
-            g = gs[row[GAT] : row[GAT] + 6 * n0 * n1 * (h + 2 * m)].reshape((6, n0, n1, h + 2 * m))
-        if step == BANDED:
-            codes, listed = band_code, band_rows
-            if listed.shape[0] == 0:
-                continue
-            if not fast:
-                w = bands[row[DAT] : row[DAT] + cells].reshape((2, n0, n1, h))
-        coarse_b, coarse_x = b, x
-        if step in (RESTRICT, PROLONG):
-            nxt = table[level + 1]
-            c0, c1, hc = nxt[N0], nxt[N1], nxt[H] * m
-            width = hc + 2 * m
-            coarse_b = bs[nxt[CAT] : nxt[CAT] + 2 * c0 * c1 * hc].reshape((2, c0, c1, hc))
-            coarse_x = xs[nxt[XAT] : nxt[XAT] + 2 * (c0 + 1) * (c1 + 1) * width].reshape((2, c0 + 1, c1 + 1, width))
-        r, p = rs[:0].reshape((2, 0, 0)), b
+        codes, weights, listed = code, ws, nothing
+        coarse, piece, units = level, ONE, n0 * n1
         passes = 1
-        if step == POLYNOMIAL:
-            r = rs[:cells].reshape((2, n0 * n1, h))
-            p = ps[:cells].reshape((2, n0, n1, h))
-            p[:] = 0
+        if step == BANDED:
+            codes, listed, weights = band_code, band_rows, bands
+            units = np.uint64(listed.shape[0])
+        elif step == PROLONG:
+            coarse = table[at_level + 1]
+            units = coarse[N0] * coarse[N1]
+        elif step == RESTRICT:
+            coarse = table[at_level + 1]
+            piece = min(max(PIECE // (level[F0] * level[F1] * level[H] * m), ONE), coarse[N1])
+            units = coarse[N0] * ((coarse[N1] + piece - ONE) // piece)
+        elif step == POLYNOMIAL:
             passes = 2 * what
+            for k in range(cells):
+                ps[k] = 0
         factor, keep = one, one
         now = step
         for k in range(passes):
             if step == POLYNOMIAL:
                 now = RESIDUAL if k % 2 == 0 else STEP
                 factor, keep = coefficients[k // 2, 0], coefficients[k // 2, 1]
-            number = 1.0 / unit if step == STORE else scale * unit
-            largest = _do(
-                partial, now, what, flag, row[F0], row[F1], row[F2], m, fast, wraps, omegas[level], shift, factor, keep,
-                number, codes, g, d, w, b, x, r, p, coarse_b, coarse_x, listed, shape1, heads, starts, sources, lengths,
-                vector, result,
-            )  # fmt: skip
-        if step == LOAD and unit == 1.0 and not 1e-15 <= largest <= 1e15:
-            exact = 0.0
-            for k in range(vector.shape[0]):
-                exact = max(exact, abs(vector[k]) * scale)
-            if 0.0 < exact < np.inf:
-                unit = 2.0 ** -np.floor(np.log2(exact))
-                at = -1
-    return largest / (scale * unit * unit)
+            if cells <= limit:
+                _task(
+                    now, NIL, units, np.uint64(what), flag, piece, m, level, coarse, omegas[at_level], shift, factor, keep,
+                    codes, listed, gs, ds, weights, bs, xs, rs, ps,
+                )  # fmt: skip
+            else:
+                _spread(
+                    units, now, np.uint64(what), flag, piece, m, level, coarse, omegas[at_level], shift, factor, keep, codes,
+                    listed, gs, ds, weights, bs, xs, rs, ps,
+                )  # fmt: skip

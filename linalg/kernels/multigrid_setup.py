@@ -1,4 +1,4 @@
-"""Set-up of the structured-grid multigrid: coarse coefficients, coloured storage, byte codes, runs of unknowns.
+"""Set-up of the structured-grid multigrid: coarse coefficients, coloured storage, runs of unknowns.
 
 A level comes as couplings `g0`, `g1`, `g2` on the faces of each axis (one more than cells along it), and what else stands on
 the diagonal: `link` to held values and `mass`, the reaction term, both per cell. On the finest level (`finest`) `link` is
@@ -15,64 +15,75 @@ from numba import njit, prange
 SERIAL = 16384
 BLOCKS = 32
 CLOSED = 0.2  # a face is nearly closed if it conducts less than this part of its neighbours
+ROUNDING = 1e-15  # a pivot below this part of its diagonal says nothing
 NOISE = 1e-12  # what a subtraction of couplings from the diagonal leaves of nothing, relative to the diagonal
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _coarsen_planes(first, last, finest, scale, f0, f1, f2, g0, g1, g2, link, mass, c0, c1, c2, clink, cmass):
     n0, n1, n2 = link.shape
     m0, m1, m2 = clink.shape
     uniform = mass.size == 1 and link.size > 1
-    r0, r1, r2 = 1.0 / f0, 1.0 / f1, 1.0 / f2
-    half = 0.5 if f0 * f1 * f2 > 1 else 1.0
+    same = mass[0, 0, 0]
+    w0, w1, w2 = scale / f0, scale / f1, scale / f2
+    half = 0.5 * scale if f0 * f1 * f2 > 1 else scale
+    # sums over the fine rows of a coarse one, and a zero at the end for the missing half of an odd pair
+    low0, low1, low2, total, heavy = (
+        np.zeros(n2 + 1), np.zeros(n2 + 1), np.zeros(n2 + 2), np.zeros(n2 + 1), np.zeros(n2 + 1)
+    )  # fmt: skip
+    high0, high1 = np.zeros(n2 + 1), np.zeros(n2 + 1)
     for unit in range(first, last):
         ci = unit // m1
         cj = unit - ci * m1
+        for k in range(n2 + 1):
+            low0[k] = low1[k] = low2[k] = total[k] = heavy[k] = high0[k] = high1[k] = 0.0
+        for i in range(ci * f0, min(ci * f0 + f0, n0)):
+            for j in range(cj * f1, min(cj * f1 + f1, n1)):
+                ga, gb, gc, gd, ge = g0[i, j], g0[i + 1, j], g1[i, j], g1[i, j + 1], g2[i, j]
+                own = link[i, j]
+                held = mass[0, 0] if uniform else mass[i, j]
+                if i == ci * f0:
+                    for k in range(n2):
+                        low0[k] += ga[k]
+                if ci == m0 - 1 and i == n0 - 1:
+                    for k in range(n2):
+                        high0[k] += gb[k]
+                if j == cj * f1:
+                    for k in range(n2):
+                        low1[k] += gc[k]
+                if cj == m1 - 1 and j == n1 - 1:
+                    for k in range(n2):
+                        high1[k] += gd[k]
+                for k in range(n2 + 1):
+                    low2[k] += ge[k]
+                if not finest:
+                    for k in range(n2):
+                        total[k] += own[k]
+                        heavy[k] += held[k]
+                else:
+                    for k in range(n2):
+                        v = own[k]
+                        m = 0.0 if v == 0.0 else (same if uniform else held[k])
+                        rest = v - m - ga[k] - gb[k] - gc[k] - gd[k] - ge[k] - ge[k + 1]
+                        heavy[k] += m
+                        total[k] += rest if rest > NOISE * abs(v) else 0.0
         for ck in range(m2):
-            i0, j0, k0 = ci * f0, cj * f1, ck * f2
-            i1, j1, k1 = min(i0 + f0, n0), min(j0 + f1, n1), min(k0 + f2, n2)
-            a0 = a1 = a2 = z0 = z1 = z2 = total = heavy = 0.0
-            for i in range(i0, i1):
-                for j in range(j0, j1):
-                    a2 += g2[i, j, k0]
-                    if ck == m2 - 1 and k1 == n2:
-                        z2 += g2[i, j, n2]
-                    for k in range(k0, k1):
-                        if i == i0:
-                            a0 += g0[i, j, k]
-                        if ci == m0 - 1 and i == n0 - 1:
-                            z0 += g0[n0, j, k]
-                        if j == j0:
-                            a1 += g1[i, j, k]
-                        if cj == m1 - 1 and j == n1 - 1:
-                            z1 += g1[i, n1, k]
-                        v = link[i, j, k]
-                        if not finest:
-                            total += v
-                            heavy += mass[i, j, k]
-                        elif v != 0.0:
-                            s = mass[0, 0, 0] if uniform else mass[i, j, k]
-                            rest = (
-                                v - s - g0[i, j, k] - g0[i + 1, j, k] - g1[i, j, k] - g1[i, j + 1, k] - g2[i, j, k]
-                                - g2[i, j, k + 1]
-                            )  # fmt: skip
-                            heavy += s
-                            if rest > NOISE * abs(v):
-                                total += rest
-            c0[ci, cj, ck] = a0 * r0 * scale if m0 > 1 else 0.0
-            c1[ci, cj, ck] = a1 * r1 * scale if m1 > 1 else 0.0
-            c2[ci, cj, ck] = a2 * r2 * scale if m2 > 1 else 0.0
+            k = ck * f2
+            more = k + 1 if f2 > 1 else n2
+            c0[ci, cj, ck] = (low0[k] + low0[more]) * w0 if m0 > 1 else 0.0
+            c1[ci, cj, ck] = (low1[k] + low1[more]) * w1 if m1 > 1 else 0.0
+            c2[ci, cj, ck] = low2[k] * w2 if m2 > 1 else 0.0
             if ci == m0 - 1:
-                c0[m0, cj, ck] = z0 * r0 * scale if m0 > 1 else 0.0
+                c0[m0, cj, ck] = (high0[k] + high0[more]) * w0 if m0 > 1 else 0.0
             if cj == m1 - 1:
-                c1[ci, m1, ck] = z1 * r1 * scale if m1 > 1 else 0.0
-            if ck == m2 - 1:
-                c2[ci, cj, m2] = z2 * r2 * scale if m2 > 1 else 0.0
-            clink[ci, cj, ck] = half * total * scale
-            cmass[ci, cj, ck] = heavy * scale
+                c1[ci, m1, ck] = (high1[k] + high1[more]) * w1 if m1 > 1 else 0.0
+            clink[ci, cj, ck] = half * (total[k] + total[more])
+            cmass[ci, cj, ck] = (heavy[k] + heavy[more]) * scale
+        # the last face: none where the last coarse cell has a half that is missing
+        c2[ci, cj, m2] = low2[n2] * w2 if m2 > 1 and m2 * f2 == n2 else 0.0
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy", nogil=True)
 def coarsen(finest, scale, f0, f1, f2, g0, g1, g2, link, mass, c0, c1, c2, clink, cmass):
     """Write the coefficients of the next level."""
     rows = clink.shape[0] * clink.shape[1]
@@ -86,7 +97,7 @@ def coarsen(finest, scale, f0, f1, f2, g0, g1, g2, link, mass, c0, c1, c2, clink
             )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _fill_rows(first, last, finest, scale, m, t, g0, g1, g2, link, mass, wraps, omega, g, d, w):
     n1, n2 = link.shape[1:]
     h = d.shape[3] // m
@@ -124,7 +135,7 @@ def _fill_rows(first, last, finest, scale, m, t, g0, g1, g2, link, mass, wraps, 
                 g[f, i, j, (h + 1) * m + t] = g[f, i, j, m + t]
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy", nogil=True)
 def fill(finest, scale, m, t, g0, g1, g2, link, mass, wraps, omega, g, d, w):
     """Write one system's coefficients into the coloured arrays, as number `t` of `m` interleaved ones."""
     rows = link.shape[0] * link.shape[1]
@@ -138,64 +149,7 @@ def fill(finest, scale, m, t, g0, g1, g2, link, mass, wraps, omega, g, d, w):
             )  # fmt: skip
 
 
-@njit(cache=True)
-def _encode_rows(first, last, c, shift, wraps, g0, g1, g2, diagonal, code):
-    n0, n1, n2 = diagonal.shape
-    for row in range(first, last):
-        i = row // n1
-        j = row - i * n1
-        for k in range(n2):
-            v = diagonal[i, j, k]
-            colour = (i + j + k) & 1
-            if v == 0.0:
-                code[colour, i, j, k // 2] = 0
-                continue
-            n = np.rint((v - shift) / c)
-            if not (0.5 < n < 12.5) or abs(v - shift - n * c) > 1e-9 * c:
-                return False
-            code[colour, i, j, k // 2] = np.uint8(n)
-            for face in range(6):
-                if face == 0:
-                    f, edge, a = g0[i, j, k], i == 0, 0
-                    other = 0.0 if edge else diagonal[i - 1, j, k]
-                elif face == 1:
-                    f, edge, a = g0[i + 1, j, k], i == n0 - 1, 0
-                    other = 0.0 if edge else diagonal[i + 1, j, k]
-                elif face == 2:
-                    f, edge, a = g1[i, j, k], j == 0, 1
-                    other = 0.0 if edge else diagonal[i, j - 1, k]
-                elif face == 3:
-                    f, edge, a = g1[i, j + 1, k], j == n1 - 1, 1
-                    other = 0.0 if edge else diagonal[i, j + 1, k]
-                elif face == 4:
-                    f, edge, a = g2[i, j, k], k == 0, 2
-                    other = 0.0 if edge else diagonal[i, j, k - 1]
-                else:
-                    f, edge, a = g2[i, j, k + 1], k == n2 - 1, 2
-                    other = 0.0 if edge else diagonal[i, j, k + 1]
-                if edge and wraps[a]:
-                    other = diagonal[
-                        (i + (1 if face == 1 else -1)) % n0 if a == 0 else i,
-                        (j + (1 if face == 3 else -1)) % n1 if a == 1 else j,
-                        (k + (1 if face == 5 else -1)) % n2 if a == 2 else k,
-                    ]
-                if f != (c if other != 0.0 else 0.0):
-                    return False
-    return True
-
-
-@njit(parallel=True, cache=True)
-def encode(c, shift, wraps, g0, g1, g2, diagonal, code, fits):
-    """Write the byte codes of a 0/1 geometry; ``fits`` (one flag per block) tells where the operator is none."""
-    rows = diagonal.shape[0] * diagonal.shape[1]
-    blocks = fits.shape[0]
-    for t in prange(blocks):
-        fits[t] = _encode_rows(
-            t * rows // blocks, (t + 1) * rows // blocks, c, shift, wraps, g0, g1, g2, diagonal, code
-        )
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _pair(inside, before, after, table, axis):
     table[0, axis] += inside
     table[1, axis] += 1.0
@@ -203,7 +157,7 @@ def _pair(inside, before, after, table, axis):
         table[2, axis] += 1.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", nogil=True)
 def strengths(g0, g1, g2, diagonal):
     """Look at the faces inside coarse cells, between pairs of unknowns.
 
@@ -228,7 +182,7 @@ def strengths(g0, g1, g2, diagonal):
     return table
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def mark_band(g0, g1, g2, diagonal, mask, rows):
     """Mark, in coloured order, unknowns with a closed face inside the box, and the rows that hold any."""
     n0, n1, n2 = diagonal.shape
@@ -249,7 +203,7 @@ def mark_band(g0, g1, g2, diagonal, mask, rows):
             rows[i * mask.shape[2] + j] = found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def count_runs(cells, heads):
     """Write into `heads` where the runs of interior cells of each row start in the list of all runs."""
     rows, n = cells.shape
@@ -264,7 +218,7 @@ def count_runs(cells, heads):
         heads[row + 1] = heads[row] + found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def list_runs(cells, starts, sources, lengths):
     """List the runs of interior cells: first cell in its row, first unknown, length."""
     rows, n = cells.shape
@@ -282,12 +236,19 @@ def list_runs(cells, starts, sources, lengths):
             inside = here
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def invert(matrix):
-    """Replace a small symmetric positive definite matrix by its inverse (Gauss and Jordan, no pivots needed)."""
+    """Replace a small symmetric positive definite matrix by its inverse (Gauss and Jordan, no pivots needed).
+
+    A pivot that is rounding, after contrasts of the coefficients beyond double precision, is replaced by a small positive
+    number, as if the diagonal had been larger by so much: the inverse stays positive definite.
+    """
     n = matrix.shape[0]
+    least = np.empty(n)
     for k in range(n):
-        pivot = 1.0 / matrix[k, k]
+        least[k] = ROUNDING * matrix[k, k]
+    for k in range(n):
+        pivot = 1.0 / max(matrix[k, k], least[k])
         matrix[k, k] = 1.0
         for j in range(n):
             matrix[k, j] *= pivot
@@ -300,7 +261,7 @@ def invert(matrix):
                         matrix[i, j] -= factor * matrix[k, j]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", nogil=True)
 def invert_level(scale, g0, g1, g2, diagonal, width1, half):
     """Inverse of a small level, in coloured order (rows of `half` entries, planes of `width1` rows).
 

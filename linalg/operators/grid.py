@@ -82,13 +82,15 @@ class Grid:
         """Normalise and check the parameters."""
         shape = self.shape if isinstance(self.shape, Sequence) else (self.shape,)
         try:
-            shape = tuple(int(n) for n in shape)
+            given, shape = tuple(shape), tuple(int(n) for n in shape)
         except TypeError:
             raise TypeError(f"shape is {self.shape!r}: wanted two or three whole numbers") from None
+        if any(isinstance(n, (float, np.floating)) and n != whole for n, whole in zip(given, shape, strict=True)):
+            raise ValueError(f"shape is {given}: wanted whole numbers of cells")
         if len(shape) not in (2, 3) or any(n < 1 for n in shape):
             raise ValueError(f"shape is {shape}: wanted two or three axes of at least one cell each")
-        if not (np.isfinite(self.spacing) and self.spacing > 0):
-            raise ValueError(f"spacing is {self.spacing!r}: wanted a positive, finite length")
+        if not 1e-150 < self.spacing < 1e150:  # its square must be a number, too
+            raise ValueError(f"spacing is {self.spacing!r}: wanted a positive, finite length (1e-150 to 1e150)")
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "spacing", float(self.spacing))
         object.__setattr__(self, "sides", _normalise_sides(self.sides, len(shape)))
@@ -102,7 +104,7 @@ class Grid:
                 raise ValueError("cells holds codes outside 0, 1, 2 (Cell.INTERIOR, Cell.DIRICHLET, Cell.NOFLUX)")
             if not (cells == Cell.INTERIOR).any():
                 raise ValueError("cells holds no interior cell (code 0): there is nothing to solve for")
-            cells = np.ascontiguousarray(cells, dtype=np.uint8)
+            cells = np.array(cells, dtype=np.uint8, order="C")  # a copy: the caller may go on with its own
             object.__setattr__(self, "cells", cells if cells.any() else None)
 
     @property

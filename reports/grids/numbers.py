@@ -37,8 +37,12 @@ PYAMG_3D, HYPRE, PYAMG_2D, SUPERLU, BATCH = 20.0, 6.0, 5.0, 5.0, 2.0
 COPIES, WORDS, TRANSFORMS = 3.0, 20.0, 4.0
 EDGES = {2: (128, 4096), 3: (32, 256)}
 PLAIN = "V(1,1)"
-V_CYCLES = {"default": "V(1,1) as it comes", PLAIN: "V(1,1), one plain sweep on every level"}
-"""Variants of one sweep before and one after on the finest level, in words."""
+JUDGED = {
+    "V(1,1)+": "V(1,1), two sweeps on coarse levels and in 3-D a band (preset v11)",
+    PLAIN: "V(1,1), one plain sweep on every level",
+    "default": "W(2,2), as it comes",
+}
+"""Variants whose iterations are judged, in words."""
 
 
 @dataclass(frozen=True)
@@ -131,33 +135,55 @@ def _covers(records: Sequence[Record]) -> bool:
 
 
 def _iterations(lines: Mapping[tuple[int, str], Sequence[Record]]) -> Iterable[Verdict]:
-    for (dim, geometry), records in lines.items():
-        if geometry in (*SMOOTH, *THIN):
-            for variant, words in V_CYCLES.items():
-                runs = [facts for r in records if (facts := r["variants"].get(variant)) is not None]
-                if runs:
-                    yield from _count(f"{words}, {NAMES[geometry]}, {dim}-D", geometry, records, runs)
+    """Judge the largest count of iterations of every variant, and on smooth geometries its growth, on their worst inputs."""
+    for variant, words in JUDGED.items():
+        for kinds, where, most in ((SMOOTH, "box and balls", MOST_SMOOTH), (THIN, "walls and combs", MOST_THIN)):
+            runs = {
+                key: [(record, record["variants"][variant]) for record in records if variant in record["variants"]]
+                for key, records in lines.items()
+                if key[1] in kinds
+            }
+            runs = {key: line for key, line in runs.items() if line}
+            if not runs:
+                continue
+            complete = all(_covers(lines[key]) and len(line) == len(lines[key]) for key, line in runs.items())
+            yield _most(f"{words}: iterations to 1e-8, {where}", runs, most, complete)
+            if kinds == SMOOTH and any(len(line) > 1 for line in runs.values()):
+                yield _growing(f"{words}: their growth with the size, {where}", runs, complete)
 
 
-def _count(name: str, geometry: str, records: Sequence[Record], runs: Sequence[Record]) -> Iterable[Verdict]:
-    """Judge the largest count of iterations, and on smooth geometries its growth."""
-    solved = all(facts.get("solved") for facts in runs)
-    counts = [int(facts["iterations"]) for facts in runs if facts.get("solved")]
-    complete = _covers(records) and len(runs) == len(records)
-    most = MOST_SMOOTH if geometry in SMOOTH else MOST_THIN
-    met = None
-    if not solved or max(counts) > most:
-        met = False
-    elif complete:
-        met = True
-    shown = f"{max(counts)}" if solved else "fails"
-    yield Verdict(1, f"Iterations to 1e-8, {name}", f"at most {most}", shown, met, _sizes(records))
-    if geometry in SMOOTH and solved and len(counts) > 1:
-        more = counts[-1] - counts[0]
-        met = more <= MOST_GROWTH if complete or more > MOST_GROWTH else None
-        yield Verdict(
-            1, f"Their growth with the size, {name}", f"at most {MOST_GROWTH}", f"{more}", met, _sizes(records)
-        )
+Runs = Mapping[tuple[int, str], Sequence[tuple[Record, Record]]]
+
+
+def _most(text: str, runs: Runs, most: int, complete: bool) -> Verdict:
+    """Judge the largest count."""
+    every = [(record, facts) for line in runs.values() for record, facts in line]
+    failed = [record for record, facts in every if not facts.get("solved")]
+    if failed:
+        return Verdict(1, text, f"at most {most}", "fails", False, _where(failed[0]))
+    worst, facts = max(every, key=lambda run: int(run[1]["iterations"]))
+    count = int(facts["iterations"])
+    met = False if count > most else True if complete else None
+    return Verdict(1, text, f"at most {most}", f"{count}", met, _where(worst))
+
+
+def _growing(text: str, runs: Runs, complete: bool) -> Verdict:
+    """Judge the difference between the counts at the largest and at the smallest size."""
+    growth = {
+        key: int(line[-1][1]["iterations"]) - int(line[0][1]["iterations"])
+        for key, line in runs.items()
+        if all(facts.get("solved") for _, facts in line)
+    }
+    if not growth:
+        return Verdict(1, text, f"at most {MOST_GROWTH}", "fails", False)
+    worst = max(growth, key=lambda key: growth[key])
+    sizes = _sizes([record for record, _ in runs[worst]])
+    met = False if growth[worst] > MOST_GROWTH else True if complete else None
+    return Verdict(1, text, f"at most {MOST_GROWTH}", f"{growth[worst]}", met, f"{NAMES[worst[1]]}, {sizes}")
+
+
+def _where(record: Record) -> str:
+    return f"{NAMES.get(record['geometry'], record['geometry'])}, {edge_text(record['shape'])}"
 
 
 def _ratio(ours: Row | None, theirs: Sequence[Row]) -> tuple[float, str]:

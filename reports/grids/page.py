@@ -58,8 +58,8 @@ def protocol(summaries: Sequence[SuiteSummary]) -> list[str]:
         "PyAMG: its defaults and eight variations are run at 64³ and 256²; at 128³ the best three of them and the "
         "Ruge-Stueben default. Beyond that it takes too long, and SuperLU in 3-D too much memory. The best setting counts "
         "as the opponent.",
-        "Tuned constants come from training seeds, which are never those of the benchmark. The untuned V(1,1) is shown "
-        "beside them.",
+        "Tuned constants come from training seeds, which are never those of the benchmark. Beside them: multigrid as "
+        "it comes (W(2,2), the same for every geometry), V(1,1)+ (the preset v11), and V(1,1) without any tuning.",
         "At the sizes of the growth tables the residual is recomputed with the operator's own float64 product, because the "
         "matrix of the largest would not fit beside the rest.",
     ]

@@ -9,7 +9,7 @@ from .base import Suite
 
 __all__ = ["NAMES", "check", "get"]
 
-NAMES = ("poisson", "diffusion", "nonsymmetric", "files", "kernels", "spgemm", "multigrid")
+NAMES = ("poisson", "diffusion", "nonsymmetric", "files", "kernels", "spgemm", "multigrid", "recycling", "datasets")
 """All suites, in the order in which ``ritzkit bench`` runs them."""
 
 

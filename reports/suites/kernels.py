@@ -12,23 +12,17 @@ from numpy.typing import NDArray
 
 from .base import Case, KernelCase, Suite, SuiteOptions
 from .configurations import get
+from .timing import wake
 
 __all__ = ["SUITE"]
 
 Vector = NDArray[Any]
 Sample = Callable[[], float]
-WARM_SECONDS = 0.15
 
 
 def _seconds(call: Callable[[], object], times: int = 1) -> float:
-    """Time a call after untimed ones: whoever ran before must leave neither caches nor a sleeping core behind.
-
-    After single-threaded work a second thread can take a tenth of a second to arrive on the second core.
-    """
-    awake = time.perf_counter() + WARM_SECONDS
-    call()
-    while time.perf_counter() < awake:
-        call()
+    """Time a call after untimed ones."""
+    wake(call)
     start = time.perf_counter()
     for _ in range(times):
         call()

@@ -22,9 +22,9 @@ from typing import Any
 __version__ = "0.1.0"
 
 _SUBPACKAGES = ("learned", "linalg", "problems", "reports", "solvers")
-_CALLS = {"solve": "solvers"}
+_CALLS = {"complete": "solvers", "lstsq": "solvers", "solve": "solvers"}
 
-__all__ = ["__version__", "learned", "linalg", "problems", "reports", "solve", "solvers"]
+__all__ = ["__version__", "complete", "learned", "linalg", "lstsq", "problems", "reports", "solve", "solvers"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from ritzkit.linalg import Cell, Grid, StencilOperator
+from ritzkit.linalg import Cell, Grid, StencilOperator, threads
 from ritzkit.linalg.operators.stencil import face_conductances
 
 
@@ -85,12 +85,124 @@ def test_large_boxes_take_the_parallel_path_and_agree(rng):
             np.testing.assert_allclose(A @ x, A.tocsr() @ x, atol=1e-12)
 
 
-def test_constant_boxes_store_no_coefficients_in_the_product():
-    assert StencilOperator.from_coefficient(Grid((9, 9)))._constant is not None
-    assert StencilOperator.from_coefficient(Grid((9, 9)), 2 * np.ones((9, 9)))._constant is not None
-    varied = np.ones((9, 9))
-    varied[3, 3] = 2
-    assert StencilOperator.from_coefficient(Grid((9, 9)), varied)._constant is None
+def stored_bytes(A):
+    return sum(v.nbytes for v in itertools.chain(vars(A).values(), A._arrays) if isinstance(v, np.ndarray))
+
+
+@pytest.mark.parametrize("sides", SIDES)
+def test_what_is_stored_per_cell(sides, rng):
+    shape = (9, 8, 7)
+    cells = (rng.uniform(size=shape) < 0.2).astype(int) * rng.integers(1, 3, shape)
+    varied = rng.uniform(1, 2, shape)
+    open_box, obstacles = make_grid(shape, sides, False), Grid(shape, 0.3, "neumann", cells)
+    for coefficient in (None, 2.0 * np.ones(shape)):
+        assert stored_bytes(StencilOperator.from_coefficient(open_box, coefficient)) == 0
+        assert stored_bytes(StencilOperator.from_coefficient(obstacles, coefficient)) == 9 * 8 * 7
+    faces = StencilOperator.from_coefficient(obstacles, varied).conductances
+    assert stored_bytes(StencilOperator(obstacles, faces)) == sum(c.nbytes for c in faces)
+
+
+@pytest.mark.parametrize("obstacles", [False, True], ids=["box", "obstacles"])
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_operators_from_a_coefficient_and_from_its_faces_are_the_same(shape, sides, obstacles, rng):
+    grid = make_grid(shape, sides, obstacles)
+    for shift in (None, rng.uniform(size=grid.size)):
+        A = StencilOperator.from_coefficient(grid, np.full(shape, 0.7), shift=shift)
+        for mine, plain in zip(A.conductances, face_conductances(grid, np.full(shape, 0.7)), strict=True):
+            np.testing.assert_allclose(mine, plain, rtol=1e-15)
+        B = StencilOperator(grid, A.conductances, shift=shift)
+        np.testing.assert_array_equal(A.tocsr().toarray(), B.tocsr().toarray())
+        for one, other in zip(A._faces, B._faces, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_outer_faces_of_a_box_may_conduct_anything(rng):
+    grid = Grid((3, 4, 5))
+    faces = [c.copy() for c in StencilOperator.from_coefficient(grid).conductances]
+    faces[0][0], faces[1][:, -1], faces[2][:, :, 0] = 0.3, 0.0, 7.0
+    A = StencilOperator(grid, faces)
+    assert stored_bytes(A) == 0
+    np.testing.assert_allclose(A.tocsr().toarray(), assembled_slowly(grid, faces), atol=1e-14)
+    x = rng.standard_normal(60)
+    np.testing.assert_allclose(A @ x, A.tocsr() @ x, atol=1e-13)
+    np.testing.assert_allclose(A.conductances[0], faces[0], rtol=1e-15)
+
+
+SWEPT = [
+    ("plane", (6, 40), 0.1),
+    ("rows of few runs", (3, 4, 61), 0.02),
+    ("rows of many runs", (4, 3, 30), 0.4),
+    ("one plane", (1, 5, 50), 0.03),
+    ("box", (4, 5, 6), 0.0),
+]
+
+
+@pytest.mark.parametrize("coefficient", ["constant", "shifted", "varied"])
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize(("shape", "solid"), [row[1:] for row in SWEPT], ids=[row[0] for row in SWEPT])
+def test_fused_sweeps_are_their_parts(shape, solid, sides, coefficient, rng):
+    cells = np.where(rng.uniform(size=shape) < solid, rng.integers(1, 3, shape), 0)
+    cells.flat[0] = 0
+    named = ["periodic", ("neumann", "dirichlet"), "dirichlet"][: len(shape)] if sides == "mixed" else sides
+    grid = Grid(shape, 0.5, named, cells)
+    A = StencilOperator.from_coefficient(
+        grid,
+        rng.uniform(1, 2, shape) if coefficient == "varied" else None,
+        shift=rng.uniform(size=grid.size) if coefficient == "shifted" else None,
+    )
+    matrix = A.tocsr()
+    assert A.can_fuse(np.ones(grid.size))
+    z, x, b = rng.standard_normal((3, grid.size))
+    p = np.full(grid.size, np.nan)
+    curvature = A.turn_dot(0.0, z, p)
+    np.testing.assert_array_equal(p, z)
+    assert curvature == pytest.approx(z @ (matrix @ z), rel=1e-12)
+    turned = x + 0.7 * p
+    assert A.turn_dot(0.7, x, p) == pytest.approx(turned @ (matrix @ turned), rel=1e-12)
+    np.testing.assert_allclose(p, turned, rtol=1e-14)
+    r = b.copy()
+    moved, rest = x + 0.3 * p, b - 0.3 * (matrix @ p)
+    assert A.step_norm(0.3, p, x, r) == pytest.approx(rest @ rest, rel=1e-12)
+    np.testing.assert_allclose(x, moved, atol=1e-14)
+    np.testing.assert_allclose(r, rest, atol=1e-12)
+    left = b - matrix @ x
+    assert A.residual_norm(b, x, r) == pytest.approx(left @ left, rel=1e-12)
+    np.testing.assert_allclose(r, left, atol=1e-12)
+    np.testing.assert_allclose(A @ x, matrix @ x, atol=1e-12)
+
+
+@pytest.mark.parametrize("solid", [0.0, 0.02, 0.4], ids=["box", "long runs", "short runs"])
+def test_sweeps_do_not_depend_on_the_number_of_threads(solid, rng):
+    shape = (33, 32, 40)
+    cells = (rng.uniform(size=shape) < solid).astype(int)
+    A = StencilOperator.from_coefficient(Grid(shape, 1.0, ["periodic", "neumann", "dirichlet"], cells))
+    z, p, x, r = rng.standard_normal((4, A.shape[0]))
+    found = []
+    for count in (1, 2):
+        with threads.thread_limit(count):
+            q, y, s, t = p.copy(), x.copy(), r.copy(), np.empty_like(r)
+            numbers = [A.turn_dot(0.3, z, q), A.step_norm(0.1, q, y, s), A.residual_norm(r, y, t)]
+            found.append([numbers, q, y, s, t, A @ z])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_vectors_that_the_kernel_is_not_compiled_for(rng):
+    grid = Grid((5, 9), cells=(rng.uniform(size=(5, 9)) < 0.2).astype(int))
+    A = StencilOperator.from_coefficient(grid)
+    x = rng.standard_normal(grid.size)
+    wanted = A.tocsr() @ x
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    assert not A.can_fuse(frozen)
+    np.testing.assert_allclose(A @ frozen, wanted, atol=1e-13)
+    out = np.zeros(2 * grid.size)
+    A.apply(np.repeat(x, 2)[::2], out[::2])
+    np.testing.assert_allclose(out[::2], wanted, atol=1e-13)
+    small = np.empty(grid.size, np.float32)
+    A.apply(x.astype(np.float32), small)
+    np.testing.assert_allclose(small, wanted, atol=1e-5)
 
 
 def test_harmonic_mean_and_held_faces():
@@ -160,6 +272,7 @@ BAD = [
     ("grid text", lambda: Grid("ab"), ValueError, "invalid literal"),
     ("grid none", lambda: Grid((None, 2)), TypeError, "whole numbers"),
     ("spacing", lambda: Grid((3, 3), spacing=0.0), ValueError, "spacing"),
+    ("part of a cell", lambda: Grid((3.5, 3)), ValueError, "whole numbers of cells"),
     ("sides unknown", lambda: Grid((3, 3), sides="robin"), ValueError, "sides of axis 0"),
     ("sides count", lambda: Grid((3, 3), sides=["dirichlet"]), ValueError, "per axis"),
     ("half periodic", lambda: Grid((3, 3), sides=[("periodic", "dirichlet"), "dirichlet"]), ValueError, "both sides"),
@@ -227,3 +340,32 @@ def test_a_closed_face_inside_the_domain_separates():
     assert StencilOperator(grid, faces).nullspace.shape == (12, 2)
     faces[1][1, 2] = 1e-3
     assert StencilOperator(grid, faces).nullspace.shape == (12, 1)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e250])
+def test_coefficients_of_any_size_keep_their_means(scale):
+    k = np.exp(np.random.default_rng(0).standard_normal((6, 5)))
+    plain, scaled = (StencilOperator.from_coefficient(Grid((6, 5)), s * k) for s in (1.0, scale))
+    assert scaled.nullspace is None
+    for one, other in zip(plain.conductances, scaled.conductances, strict=True):
+        np.testing.assert_allclose(other / scale, one, rtol=1e-14)
+
+
+def test_a_grid_does_not_change_with_the_array_of_cells_it_was_made_from():
+    cells = np.zeros((6, 6), np.uint8)
+    cells[2:4, 2:4] = 2
+    A = StencilOperator.from_coefficient(Grid(cells.shape, cells=cells))
+    before = A @ np.ones(A.shape[0])
+    cells[:] = 0
+    cells[0] = 1
+    B = StencilOperator.from_coefficient(A.grid)
+    np.testing.assert_array_equal(A @ np.ones(A.shape[0]), before)
+    np.testing.assert_array_equal(B @ np.ones(A.shape[0]), before)
+
+
+def test_sizes_whose_squares_are_no_numbers_are_refused():
+    for spacing in (1e-200, 1e200):
+        with pytest.raises(ValueError, match="spacing is"):
+            Grid((4, 4), spacing)
+    with pytest.raises(ValueError, match="coefficient / spacing"):
+        StencilOperator.from_coefficient(Grid((4, 4), 0.1), np.full((4, 4), 1e308))

@@ -111,3 +111,9 @@ def test_threads_are_set_in_one_place():
     for bad in (0, -1, 1.5, True):
         with pytest.raises(ValueError, match="whole number of threads"):
             threads.set_threads(bad)
+
+
+def test_long_copies_are_copies(rng):
+    x, out = rng.standard_normal(vectors.LONG + 5), np.full(vectors.LONG + 5, np.nan)
+    vectors.copy(x, out)
+    np.testing.assert_array_equal(out, x)

@@ -19,6 +19,11 @@ SMALL = {
     "mesh-heat": {"n": 5},
     "mesh-wave": {"n": 5},
     "mesh-elasticity": {"n": 4},
+    "slotted-block": {"n": 5},
+    "skr-darcy": {"n": 6},
+    "skr-thermal": {"n": 5},
+    "skr-poisson": {"n": 4},
+    "skr-helmholtz": {"n": 6},
 }
 NAMES = list(SMALL)
 by_name = pytest.mark.parametrize("name", NAMES)
@@ -50,7 +55,7 @@ def test_one_seed_is_one_problem(name):
     for other in (same, generator):
         assert np.array_equal(one.b, other.b)
         assert abs(one.A.tocsr() - other.A.tocsr()).nnz == 0
-    if name not in ("darcy", "helmholtz"):  # a fixed source
+    if name not in ("darcy", "helmholtz", "skr-darcy", "skr-helmholtz"):  # a fixed source
         other = family.sample(12)
         assert other.b.shape != one.b.shape or not np.array_equal(other.b, one.b)
 
@@ -103,6 +108,25 @@ def test_sequences_are_reproducible(name):
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "key"),
+    [
+        ("convection-diffusion", {"peclet": (10.0, 100.0)}, "peclet"),
+        ("helmholtz", {"wavenumber": (10.0, 50.0), "boundary": "absorbing"}, "wavenumber"),
+    ],
+    ids=["peclet", "wavenumber"],
+)
+def test_ranges_are_drawn_from(name, parameters, key):
+    family = FAMILIES[name](**SMALL[name] | parameters)
+    problems = [family.sample(seed) for seed in range(50)]
+    values = np.array([p.parameters[key] for p in problems])
+    low, high = parameters[key]
+    assert low <= values.min() < low + 0.2 * (high - low)
+    assert high >= values.max() > high - 0.2 * (high - low)
+    fixed = FAMILIES[name](**SMALL[name] | parameters | {key: float(values[3])}).sample(0)
+    assert abs(fixed.A.tocsr() - problems[3].A.tocsr()).nnz == 0
+
+
 BAD = [
     ("poisson", {"shape": (8,)}, ValueError, "shape has 1 axes"),
     ("poisson", {"shape": (8, 8, 8, 8)}, ValueError, "shape has 4 axes"),
@@ -133,6 +157,8 @@ BAD = [
     ("anisotropic", {"theta": "flat"}, TypeError, "theta is 'flat'"),
     ("anisotropic", {"theta": 1j}, TypeError, "theta"),
     ("convection-diffusion", {"peclet": -1.0}, ValueError, "peclet is -1"),
+    ("convection-diffusion", {"peclet": (1.0, 2.0, 3.0)}, ValueError, "peclet has 3 entries"),
+    ("convection-diffusion", {"peclet": (2.0, 1.0)}, ValueError, r"peclet is \(2, 1\)"),
     ("convection-diffusion", {"wind": "storm"}, ValueError, "wind is 'storm'"),
     ("convection-diffusion", {"wind": (1.0, 0.0, 0.0)}, ValueError, "wind has 3"),
     ("convection-diffusion", {"wind": (0.0, 0.0)}, ValueError, "wind is zero"),
@@ -140,6 +166,7 @@ BAD = [
     ("convection-diffusion", {"scheme": "quick"}, ValueError, "scheme"),
     ("helmholtz", {"wavenumber": -2.0}, ValueError, "wavenumber"),
     ("helmholtz", {"wavenumber": 0.0, "boundary": "absorbing"}, ValueError, "wavenumber is 0"),
+    ("helmholtz", {"wavenumber": (0.0, 1.0), "boundary": "absorbing"}, ValueError, "wavenumber is 0"),
     ("helmholtz", {"boundary": "open"}, ValueError, "boundary"),
     ("helmholtz", {"variation": 0.9}, ValueError, "variation"),
     ("heat", {"dt": 0.0}, ValueError, "dt is 0"),

@@ -148,7 +148,7 @@ def test_growth_lists_what_fails(monkeypatch):
 def test_bytes_held_counts_every_array_once():
     x = np.zeros(100)
     assert growth.bytes_held([x, x[:50], {"a": x}]) == 800
-    A = Poisson((16, 16)).sample(0).A
+    A = Darcy(16).sample(0).A
     assert growth.bytes_held(A) >= sum(c.nbytes for c in A.conductances)
 
 
@@ -158,8 +158,8 @@ def test_account_of_an_iteration(dim):
     assert sum(traffic.account(dim, variable=True, cells=False).values()) > sum(plain.values())
     with_codes = traffic.account(dim, variable=False, cells=True)
     assert {name for name in plain if with_codes[name] != plain[name]} >= {"first sweep: read r, write z"}
-    cg = [value for name, value in plain.items() if "p" in name.split(":")[-1]]
-    assert sum(cg) >= 16 + 24 + 20  # three passes of cg over float64 vectors
+    cg = [value for name, value in plain.items() if name.split(":")[0].startswith(("new direction", "step"))]
+    assert sum(cg) == 20 + 44  # two passes of cg over float64 vectors
 
 
 def test_traffic_measures_time_copy_and_memory():
@@ -168,7 +168,7 @@ def test_traffic_measures_time_copy_and_memory():
     assert len(record["iteration_seconds"]) == 2
     assert min(record["copy_bytes_per_second"]) > 0
     assert record["residual"] <= 1.01e-8
-    assert record["operator_bytes"] >= 7 * 8 * record["n"]
+    assert record["operator_bytes"] >= record["n"]  # one byte per cell
 
 
 @pytest.mark.skipif(not hasattr(ritzkit.solvers, "solve_batch"), reason="no batched solver")
@@ -311,25 +311,25 @@ PLAIN = "one plain sweep on every level"
 )
 def test_iterations_are_judged_over_all_sizes(counts, most, more):
     found = verdicts(*box_line(counts))
-    assert one(found, "Iterations", PLAIN).word == most
+    assert one(found, "iterations", PLAIN).word == most
     assert one(found, "growth", PLAIN).word == more
-    assert one(found, "Iterations", PLAIN).note == "32³ to 256³"
+    assert one(found, "iterations", PLAIN).note == f"empty box, {(32, 64, 128, 256)[int(np.argmax(counts))]}³"
 
 
 def test_small_sizes_alone_can_only_miss():
-    assert one(verdicts(*box_line()[:2]), "Iterations", PLAIN).word == "not judged"
-    assert one(verdicts(*box_line((12, 19, 13, 13))[:2]), "Iterations", PLAIN).word == "missed"
+    assert one(verdicts(*box_line()[:2]), "iterations", PLAIN).word == "not judged"
+    assert one(verdicts(*box_line((12, 19, 13, 13))[:2]), "iterations", PLAIN).word == "missed"
 
 
 def test_thin_walls_have_their_own_bound():
     line = [growth_record("comb", (n,) * 3, 25) for n in (32, 64, 128, 256)]
-    assert one(verdicts(*line), "Iterations", PLAIN).word == "met"
+    assert one(verdicts(*line), "iterations", PLAIN).word == "met"
 
 
 def test_a_failure_misses():
     line = box_line()
     line[2]["variants"]["V(1,1)"]["solved"] = False
-    verdict = one(verdicts(*line), "Iterations", PLAIN)
+    verdict = one(verdicts(*line), "iterations", PLAIN)
     assert (verdict.word, verdict.measured) == ("missed", "fails")
 
 
@@ -436,6 +436,6 @@ def test_runs_through_the_runner(tmp_path):
     with Recorder(tmp_path / "records.jsonl", settings.config()) as recorder:
         run(work, settings, recorder, Progress(work.steps, quiet=True))
     text = write_tables(tmp_path, tmp_path).read_text()
-    assert "multigrid-cg, tuned" in text
+    assert "multigrid, tuned" in text
     assert "| balls, tuned |" in text
     assert "failed" not in text.split("### Targets")[1].split("### Iterations")[0]

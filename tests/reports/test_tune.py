@@ -145,7 +145,7 @@ def test_a_whole_search_writes_a_preset_that_multigrid_reads(tiny, tmp_path, cap
     tables = tomllib.loads(out.read_text())
     assert tables["training"]["2d"]["finished"]
     assert tables["training"]["2d"]["cost"] <= tables["training"]["2d"]["cost_untuned"]
-    assert tables["2d"]["cycle"] == tables["3d"]["cycle"] == "V"  # W is not proved to be definite
+    assert tables["2d"]["cycle"] == tables["3d"]["cycle"] == "V"  # W saves nothing on so few cells
     assert not list(out.parent.glob("*.jsonl"))
     for shape in ((12, 12), (8, 8, 8)):
         problem = Poisson(shape).sample(0)
@@ -173,6 +173,17 @@ def test_ctrl_c_writes_the_best_and_says_how_to_go_on(tiny, tmp_path, capsys, mo
         "systems": 0, "seeds": 0, "cost": 2.0, "cost_untuned": 2.0, "settings_tried": 2, "finished": False,
     }  # fmt: skip
     assert len((tmp_path / "tiny.search.jsonl").read_text().splitlines()) == 2
+
+
+def test_ctrl_c_before_the_first_setting_leaves_nothing_behind(tiny, tmp_path, capsys, monkeypatch):
+    def cost(self, setting):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune.TrainingSet, "__call__", cost)
+    out = tmp_path / "tiny.toml"
+    assert cli.main(["tune", "multigrid", "tiny", "--out", str(out), "--threads", "1"]) == 130
+    assert "interrupted before any setting was tried" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_end_of_the_time_says_how_to_go_on(tiny, tmp_path, capsys, monkeypatch):
@@ -208,7 +219,7 @@ def test_out_that_cannot_be_written(tmp_path, capsys):
 
 def test_the_help_names_the_families():
     families = ", ".join(tune.FAMILIES)
-    assert any(families in (action.help or "") for action in _actions(cli._build()))
+    assert any(families in (action.help or "") for action in _actions(cli._build([])))
 
 
 def _actions(parser):

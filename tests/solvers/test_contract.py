@@ -11,7 +11,8 @@ from ritzkit.solvers import METHODS, Outcome, cg, precond
 
 from . import makers
 
-KRYLOV = ["cg", "fcg", "minres", "gmres", "fgmres", "bicgstab", "chebyshev"]
+RECYCLING = ["gcrodr", "gmres_dr", "deflated_cg", "recycled_minres"]
+KRYLOV = ["cg", "fcg", "minres", "gmres", "fgmres", "bicgstab", "chebyshev", *RECYCLING]
 
 
 class Counting:
@@ -107,7 +108,7 @@ def test_no_vector_is_allocated_inside_the_loop(method, preconditioned):
     one_vector = b.nbytes
     growth = np.array(A.watch.peak[4:38]) - np.array(A.watch.current[3:37])
     assert growth.size > 20
-    once = 1 if method in ("cg", "fcg") else 0  # the best iterate, when the residual first rises
+    once = 1 if method in ("cg", "fcg", "deflated_cg") else 0  # the best iterate, when the residual first rises
     assert (growth >= one_vector / 4).sum() <= once, "between two products nothing as large as a vector was allocated"
     assert A.watch.current[37] - A.watch.current[4] < (once + 0.25) * one_vector, "and nothing accumulates"
 
@@ -115,6 +116,7 @@ def test_no_vector_is_allocated_inside_the_loop(method, preconditioned):
 @pytest.mark.parametrize("method", KRYLOV)
 def test_memory_is_the_promised_number_of_vectors(method):
     promised = {"cg": 5, "fcg": 6, "minres": 8, "gmres": 25, "fgmres": 25, "bicgstab": 8, "chebyshev": 6}
+    promised |= {"gcrodr": 128, "gmres_dr": 128, "deflated_cg": 105, "recycled_minres": 132}  # with their defaults
     A = CSROperator(StencilOperator.from_coefficient(Grid((100, 100))).tocsr(), positive_definite=True)
     b = np.random.default_rng(0).standard_normal(A.shape[0])
     options = {"bounds": (1e-3, 8.0)} if method == "chebyshev" else {}
@@ -128,7 +130,7 @@ def test_memory_is_the_promised_number_of_vectors(method):
     assert peak <= (promised[method] + 1.2) * b.nbytes, peak / b.nbytes
 
 
-LIES = ["cg", "fcg", "minres", "gmres", "fgmres", "bicgstab"]
+LIES = ["cg", "fcg", "minres", "gmres", "fgmres", "bicgstab", *RECYCLING]
 
 
 @pytest.mark.parametrize("method", LIES)

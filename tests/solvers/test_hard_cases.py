@@ -130,7 +130,7 @@ def test_minres_least_squares_solution_of_an_inconsistent_system():
 @pytest.mark.parametrize("method", [m for m in ITERATIVE if m != "gmres"])
 def test_a_numpy_true_stops_too(method):
     A, b = makers.poisson(10)
-    options = {"restart": 2} if method == "fgmres" else {}
+    options = {"restart": 2} if method in ("fgmres", "gcrodr", "gmres_dr") else {}
     result = METHODS[method](A, b, rtol=1e-10, callback=lambda x: np.linalg.norm(x) > 0, **options)
     assert result.outcome is Outcome.STOPPED_BY_CALLBACK
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, diags_array
 
-from ritzkit.linalg import Grid, StencilOperator
+from ritzkit.linalg import Grid, StencilOperator, threads
 from ritzkit.problems import Darcy, Obstacles, Poisson
 from ritzkit.solvers import Outcome, cg, precond, solve_batch
 
@@ -52,6 +52,31 @@ def test_the_width_does_not_change_the_answers(width):
         assert true_residual(problem, result.x) <= 1e-10
 
 
+@pytest.mark.parametrize(
+    "family",
+    [Darcy(18, "lognormal", variance=4.0), Obstacles((12, 10), "balls")],
+    ids=lambda family: family.family_name,
+)
+def test_a_batch_leaves_nothing_to_the_next(family):
+    shape = family.sample(0).A
+    problems = [family.sample(seed) for seed in range(6)]
+    if family.family_name == "obstacles":  # one geometry, or they would not share a batch
+        problems = [(shape, np.random.default_rng(seed).standard_normal(shape.shape[0])) for seed in range(6)]
+    with threads.thread_limit(1):
+        results = solve_batch(problems, rtol=1e-9, width=2)
+        pairs = [solve_batch(problems[at : at + 2], rtol=1e-9, width=2) for at in (0, 2, 4)]
+    for result, alone in zip(results, (r for pair in pairs for r in pair), strict=True):
+        assert result.method == alone.method == "batched cg"
+        assert np.array_equal(result.x, alone.x)
+
+
+@pytest.mark.parametrize("grid", [(260, 260), (10, 10)], ids=["beyond caches", "small"])
+def test_systems_of_large_grids_are_solved_one_by_one(grid):
+    problems = [Darcy(grid[0], "lognormal").sample(seed) for seed in range(2)]
+    methods = {result.method for result in solve_batch(problems, rtol=1e-4)}
+    assert methods == ({"batched cg"} if grid[0] < 256 else {"cg"})
+
+
 def test_mixtures_come_back_in_order():
     closed = Poisson((9, 9), sides="neumann", rhs="random").sample(0)
     matrix = csr_array(diags_array([np.full(8, -1.0), np.full(9, 3.0), np.full(8, -1.0)], offsets=[-1, 0, 1]))
@@ -81,6 +106,38 @@ def test_sizes_of_right_hand_sides_do_not_matter():
     b = np.random.default_rng(0).standard_normal(256)
     results = solve_batch([(A[0], 1e-200 * b), (A[1], b), (A[2], 1e200 * b)], rtol=1e-9)
     assert all(result.success for result in results)
+
+
+def test_sizes_of_operators_do_not_matter():
+    k = [np.exp(np.random.default_rng(seed).standard_normal((16, 16))) for seed in range(4)]
+    b = np.random.default_rng(0).standard_normal(256)
+    A = [
+        StencilOperator.from_coefficient(Grid((16, 16)), s * c) for s, c in zip((1e-50, 1, 1e-10, 1e5), k, strict=True)
+    ]
+    for operator, result in zip(A, solve_batch([(a, b) for a in A], rtol=1e-9), strict=True):
+        assert result.success
+        assert np.linalg.norm(b - operator @ result.x) <= 1.001e-9 * np.linalg.norm(b)
+
+
+def test_a_hopeless_member_spoils_no_other():
+    problems = [Darcy(16).sample(seed) for seed in range(3)]
+    rough = np.where(np.random.default_rng(0).random((16, 16)) < 0.5, 1e-14, 1e14)
+    hopeless = StencilOperator.from_coefficient(Grid((16, 16), 1 / 16), rough)
+    results = solve_batch([problems[0], (hopeless, problems[0].b), problems[1], problems[2]], rtol=1e-8)
+    for problem, result in zip(problems, [results[0], results[2], results[3]], strict=True):
+        assert result.success
+        assert true_residual(problem, result.x) <= 1e-8
+    said = results[1]
+    residual = np.linalg.norm(problems[0].b - hopeless @ said.x) / np.linalg.norm(problems[0].b)
+    assert said.success == (residual <= 1e-8)
+
+
+def test_threads_do_not_change_the_answers():
+    problems = [Darcy(24, "lognormal").sample(seed) for seed in range(6)]
+    together = solve_batch(problems, rtol=1e-8, width=2)
+    with threads.thread_limit(1):
+        alone = solve_batch(problems, rtol=1e-8, width=2)
+    assert all(np.array_equal(a.x, b.x) for a, b in zip(together, alone, strict=True))
 
 
 def test_loose_tolerance_needs_no_step():

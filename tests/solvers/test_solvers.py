@@ -145,7 +145,7 @@ def test_iteration_limit_is_an_outcome_not_an_exception(method):
 def test_callback_gets_fresh_iterates_and_can_stop(method):
     A, b = makers.poisson(10)
     seen = []
-    options = {"restart": 2} if method == "fgmres" else {}
+    options = {"restart": 2} if method in ("fgmres", "gcrodr", "gmres_dr") else {}
 
     def callback(x):
         seen.append(x)

@@ -102,7 +102,7 @@ def _growth(geometry: Geometry, shape: Size, options: SuiteOptions) -> Measureme
     judged = geometry.name in ("box", "balls", "walls", "comb")
     variants: tuple[str, ...] = ("tuned",)
     if judged or n <= SMALL:
-        variants = ("tuned", "default", "V(1,1)")
+        variants = ("tuned", "default", "V(1,1)+", "V(1,1)")
     dim = len(shape)
     return Measurement(
         f"growth-{geometry.name}-{dim}d-{'x'.join(map(str, shape))}",

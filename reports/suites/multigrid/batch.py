@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import timing
 from ..base import Size, Terms
 from ..grid_configurations import tuned
 from .geometries import Geometry
@@ -44,6 +45,7 @@ def measure(geometry: Geometry, shape: Size, count: int, repeats: int, terms: Te
         for name, call in calls.items():
             terms.say(f"{count} systems {name}")
             gc.collect()
+            timing.wake(call, timing.WARM_QUICK if terms.options.quick else timing.WARM_SECONDS)
             start = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - start)

@@ -3,11 +3,12 @@
 One record per geometry and size. Each variant is set up and runs cg to 1e-8; the iterations to 1e-4 and 1e-6 are read off
 its history. The residual is recomputed from the answer with the operator's own product in float64, because the matrix of
 the largest sizes would take more memory than everything else together. On the empty box, where times are compared, the
-repeats are interleaved and medians count; elsewhere one run says the iterations.
+repeats are interleaved and medians count; elsewhere one run says the iterations. Untimed calls come first (see `timing`).
 
 Variants: ``tuned`` is the shipped setting of the geometry's family, ``default`` what multigrid does where nobody says
-anything, ``V(1,1)`` the setting without any tuning: V cycle, one red-black Gauss-Seidel sweep before and one after on every
-level.
+anything (W(2,2)), ``V(1,1)+`` one sweep before and after on the finest level, two on the others and in 3-D one more beside
+obstacles (the preset ``v11``), ``V(1,1)`` the setting without any tuning: V cycle, one red-black Gauss-Seidel
+sweep before and one after on every level.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ...summary import TARGETS
+from .. import timing
 from ..base import Size, Terms
 from ..grid_configurations import UNTUNED, tuned
 from .geometries import Geometry
@@ -33,6 +35,7 @@ RTOL = 1e-8
 VARIANTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "tuned": tuned,
     "default": lambda problem: {},
+    "V(1,1)+": lambda problem: {"preset": "v11"},
     "V(1,1)": lambda problem: UNTUNED,
 }
 """What gives the options of `ritzkit.solvers.precond.multigrid` for a problem, by the name of the variant."""
@@ -127,6 +130,7 @@ def measure(geometry: Geometry, shape: Size, variants: tuple[str, ...], repeats:
     if geometry.name == "box":
         runs["transforms"] = functools.partial(_transforms, problem)
     rows: dict[str, dict[str, Any]] = {}
+    last: dict[str, float] = {}
     for repeat in range(repeats):
         for name, run in runs.items():
             if name in rows and not rows[name]["solved"]:
@@ -134,10 +138,13 @@ def measure(geometry: Geometry, shape: Size, variants: tuple[str, ...], repeats:
             terms.say(f"{geometry.label}: {name}")
             gc.collect()
             try:
+                if last.get(name, 0.0) < timing.LONG:  # the first call may compile
+                    timing.wake(run, timing.WARM_QUICK if terms.options.quick else timing.WARM_SECONDS)
                 answer = run()
             except (ArithmeticError, ValueError, TypeError, RuntimeError, MemoryError, np.linalg.LinAlgError) as error:
                 rows[name] = {"solved": False, "outcome": "ERROR", "text": " ".join(str(error).split())}
                 continue
+            last[name] = sum(answer.seconds)
             if repeat == 0:
                 residual = true_residual(problem, answer.x)
                 rows[name] = {

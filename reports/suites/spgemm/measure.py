@@ -33,6 +33,8 @@ from scipy.sparse import csr_array
 
 from ....linalg.threads import thread_limit
 from ..base import Terms
+from ..timing import LONG, WARM_QUICK
+from ..timing import WARM_SECONDS as WARM
 from .inputs import Pair
 from .methods import EXACT, Factors, Method, Ready, choose
 from .peers import find
@@ -42,8 +44,6 @@ __all__ = ["AGREEMENT", "available_bytes", "compare", "measure", "peak_bytes", "
 AGREEMENT = 1e-12
 """Largest relative difference in the Frobenius norm that counts as rounding."""
 
-WARM, WARM_QUICK = 0.15, 0.03
-LONG = 0.5
 HUGE = 5 * 10**7
 SAMPLE = 0.004
 PATIENCE, PATIENCE_QUICK = 25.0, 2.0

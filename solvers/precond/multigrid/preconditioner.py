@@ -13,8 +13,9 @@ Departures from the sources:
    value from across a wall, because it takes the value of one coarse cell.
 2. Axes with weak coupling between the halves of coarse cells are not coarsened: strong anisotropy, and walls that would
    come to lie inside coarse cells.
-3. All levels but the finest are swept twice by default: that is what makes piecewise constant transfers independent of
-   the size, for an eighth (in 2-D a quarter) of a fine sweep.
+3. The default is a W cycle: the second visit of a coarse level makes up for the poor interpolation, so that the iterations
+   do not grow with the size, and costs little, because coarse levels are small. V cycles are at hand; they win where
+   the coefficients are smooth.
 4. The cycle runs in float32 by default and is scaled by powers of two; conjugate gradients around it carry float64
    residuals.
 
@@ -22,18 +23,26 @@ Positive definiteness. One sweep with weights ``w_i`` has ``M + M^T - A = diag(a
 A-norm for 0 < w_i < 2. With the colours reversed in the sweeps after the coarse correction, and restriction the transpose of
 interpolation, the cycle is ``B = S' + (I - S^T A) P B_c P^T (I - A S)`` with S' positive definite; B is so too whatever the
 coarse operators are, as long as they are positive definite themselves.
+
+That settles V cycles. A W cycle visits a coarse level twice, which makes of its cycle B the map ``2 B - B A B``, positive
+definite if the eigenvalues of BA are below two. They are: area averages halve the Galerkin product, ``P^T A P <= 2 A_c``, so
+if those of ``B_c A_c`` are at most one, those of ``I - B A`` are above ``1 - 2 = -1``, because the sweeps contract strictly;
+and the two visits together have eigenvalues ``t (2 - t) <= 1``, which is what the next level needs. The exact coarsest solve
+starts the chain.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ....linalg import Grid, Operator, StencilOperator
 from ....linalg.kernels import multigrid as kernels
+from ....linalg.kernels.multigrid_vectors import move
 from ...gate import check_count
 from ..base import Preconditioner
 from .hierarchy import Hierarchy
@@ -44,6 +53,7 @@ __all__ = ["Multigrid", "multigrid", "run_cycle", "stencil_of"]
 
 Array = npt.NDArray[Any]
 COARSEST = 150
+TINY, HUGE = 1e-15, 1e15  # magnitudes beyond which a vector is scaled
 
 
 def stencil_of(given: Any) -> StencilOperator:
@@ -69,16 +79,36 @@ def stencil_of(given: Any) -> StencilOperator:
 
 
 def run_cycle(
-    hierarchy: Hierarchy, steps: Array, coefficients: Array, scratch: dict[str, Array], vector: Array, result: Array
-) -> float:
-    """Run a schedule on a vector (interleaved ones for several systems); return its product with the result."""
+    hierarchy: Hierarchy, steps: Array, coefficients: Array, scratch: dict[str, Array], vector: Array, result: Array,
+    limit: int = kernels.SERIAL,
+) -> float:  # fmt: skip
+    """Run a schedule on a vector (interleaved ones for several systems); return its product with the result.
+
+    Levels of at most `limit` entries stay on one thread.
+    """
     h = hierarchy
-    inner: float = kernels.cycle(
-        steps, h.table, h.m, h.omegas, h.dtype.type(h.shift), coefficients, h.scale, h.runs.shape1, *h.runs.arrays(),
-        h.code, h.band_code, h.band_rows, h.g, h.d, h.w, h.band_weights, scratch["b"], scratch["x"], scratch["r"],
-        scratch["p"], h.inverse, vector, result,
+    where = h.runs.arrays()
+    b, x = scratch["b"], scratch["x"]
+    unit = 1.0
+    largest = move(False, h.table, h.m, h.runs.shape1, h.scale, *where, b, x, vector, 2 * limit)
+    if not TINY <= largest <= HUGE:  # scaled by a power of two, so that float32 keeps its range
+        exact = float(np.abs(vector).max(initial=0.0)) * h.scale
+        if 0.0 < exact < np.inf:
+            unit = float(2.0 ** min(-np.floor(np.log2(exact)), 1000.0))
+            move(False, h.table, h.m, h.runs.shape1, h.scale * unit, *where, b, x, vector, 2 * limit)
+    kernels.cycle(
+        steps, h.table, h.m, h.omegas, h.dtype.type(h.shift), coefficients, h.code.reshape(-1), h.band_code.reshape(-1),
+        h.band_rows, h.g, h.d, h.w, h.band_weights, b, x, scratch["r"], scratch["p"], h.inverse, limit,
     )  # fmt: skip
-    return inner
+    inner: float = move(True, h.table, h.m, h.runs.shape1, 1.0 / unit, *where, b, x, result, 2 * limit)
+    return inner / h.scale / unit / unit
+
+
+def fits(vector: Any) -> bool:
+    """Whether the kernels are compiled for such a vector; others go through a copy."""
+    if not isinstance(vector, np.ndarray) or vector.dtype != np.float64:
+        return False
+    return vector.flags.c_contiguous and vector.flags.writeable
 
 
 class Multigrid(Preconditioner):
@@ -104,10 +134,14 @@ class Multigrid(Preconditioner):
         self.settings, self.precision = chosen, precision
         self.coarsest = check_count("coarsest", coarsest, 1)
         self.hierarchy: Hierarchy
+        self._shared = False  # whether a copy uses the same arrays
         exact = chosen.symmetric
-        super().__init__(
-            A, symmetric=exact, positive_definite=(True if chosen.cycle == "V" else None) if exact else False
-        )
+        super().__init__(A, symmetric=exact, positive_definite=exact)
+
+    def __copy__(self) -> Self:
+        """Return a shallow copy: the same arrays, until one of the two is updated."""
+        self._shared = True
+        return super().__copy__()
 
     def update(self, A: Any) -> None:
         """Set up again for new coefficients (or the new geometry) of a grid of the same number of unknowns."""
@@ -115,9 +149,10 @@ class Multigrid(Preconditioner):
 
     def _setup(self, A: Operator, previous: bool) -> None:
         operator = stencil_of(A)
-        if previous and self.hierarchy.matches(operator):
+        if previous and not self._shared and self.hierarchy.matches(operator):
             self.hierarchy.fill([operator])
         else:
+            self._shared = False
             chosen = self.settings
             weights = list(chosen.omega) if isinstance(chosen.omega, (list, tuple)) else [chosen.omega]
             if chosen.smoother == "chebyshev":
@@ -160,7 +195,7 @@ class Multigrid(Preconditioner):
         return cast(dict[str, Array], held)
 
     def _run(self, steps: Array, x: Array, out: Array) -> None:
-        if x.dtype == np.float64 and out.dtype == np.float64:
+        if fits(x) and fits(out):
             run_cycle(self.hierarchy, steps, self._coefficients, self._scratch(), x, out)
             return
         if np.iscomplexobj(x):
@@ -180,7 +215,7 @@ class Multigrid(Preconditioner):
 
     def apply_dot(self, x: Any, out: Any) -> Any:
         """Write ``M x`` into `out` and return ``x^H M x``, to the precision of the cycle."""
-        if isinstance(x, np.ndarray) and x.dtype == np.float64 and out.dtype == np.float64:
+        if fits(x) and fits(out):
             return run_cycle(self.hierarchy, self._steps, self._coefficients, self._scratch(), x, out)
         return super().apply_dot(x, out)
 
@@ -197,7 +232,16 @@ class Multigrid(Preconditioner):
         Returns
         -------
         ndarray, shape (n,)
+
+        Raises
+        ------
+        TypeError
+            If `b` is complex.
+        ValueError
+            If it has another shape, or entries that are not finite.
         """
+        if np.iscomplexobj(b):
+            raise TypeError("b is complex: a full-multigrid start is real; take that of b.real and that of b.imag")
         vector = np.ascontiguousarray(b, dtype=np.float64)
         if vector.shape != (self.shape[0],):
             raise ValueError(f"b has shape {vector.shape}: wanted ({self.shape[0]},)")
@@ -211,7 +255,7 @@ class Multigrid(Preconditioner):
 def multigrid(
     A: Any,
     *,
-    preset: str = "tuned",
+    preset: str | os.PathLike[str] = "tuned",
     cycle: str | None = None,
     pre: int | None = None,
     post: int | None = None,
@@ -229,22 +273,24 @@ def multigrid(
     A : StencilOperator or problem
         Finite volumes with per-face conductances, obstacles, and any outer sides (see
         `ritzkit.linalg.StencilOperator`), or a problem whose ``A`` is one. Sides of any length.
-    preset : str
-        Where constants come from that are not given: ``"tuned"``, the name of a shipped preset, or a TOML file as
-        written by ``ritzkit tune multigrid``.
+    preset : str or path
+        Where constants come from that are not given: ``"tuned"`` (the default for any geometry), the name of a shipped
+        preset (``"box"``, ``"obstacles"``, ``"walls"``, ``"porous"``, ``"darcy"``: tuned for these families; ``"v11"``: one
+        sweep before and after), or a TOML file as written by ``ritzkit tune multigrid``.
     cycle : {"V", "W"}, optional
-        W visits the coarse levels twice; it is symmetric, but not proved to be positive definite.
+        W visits every coarse level twice as often as the level above it.
     pre, post : int, optional
         Sweeps on the finest level before and after the coarse correction (for ``"chebyshev"`` the degree). The
         cycle is symmetric, as `cg` needs it, if they are equal.
     smoother : {"rbsor", "chebyshev", "jacobi"}, optional
         Red-black successive overrelaxation, Chebyshev's polynomial, or damped Jacobi.
     omega : float, array or list, optional
-        Relaxation weights in (0, 2) (``"jacobi"``: in (0, 1)): one number, one per unknown for the finest level, or a list
-        with one of these per level (arrays over all cells on coarse levels); levels beyond it take its last entry if
-        that is a number, else 1.
+        Relaxation weights in (0, 2) (``"jacobi"``: in (0, 1), ``"chebyshev"``: none): one number, one per unknown for the
+        finest level, or a list with one of these per level (arrays over all cells on coarse levels); levels beyond it
+        take its last entry if that is a number, else 1.
     precision : {"float32", "float64"}
-        What the cycle computes in. float32 does not limit the accuracy of `cg` around it.
+        What the cycle computes in. float32 does not limit the accuracy of `cg` around it, unless neighbouring coefficients
+        differ by 1e7 and more: then the cycle is definite to rounding only, and float64 needs far fewer iterations.
     coarse_sweeps : int, optional
         Sweeps before and after on all other levels.
     band : int, optional

@@ -69,11 +69,9 @@ def _visit(steps: Steps, level: int, last: int, settings: Settings, *, zero: boo
     once = zero and pre == 1 and settings.smoother == "rbsor" and not settings.band
     steps.append((kernels.RESTRICT, level, 0, kernels.SHORT if once else kernels.FULL))
     _visit(steps, level + 1, last, settings, zero=True)
+    if settings.cycle == "W" and level + 1 < last:
+        _visit(steps, level + 1, last, settings, zero=False)
     steps.append((kernels.PROLONG, level, 0, 0))
-    if settings.cycle == "W" and 0 < level < last - 1:
-        steps.append((kernels.RESTRICT, level, 0, kernels.FULL))
-        _visit(steps, level + 1, last, settings, zero=True)
-        steps.append((kernels.PROLONG, level, 0, 0))
     _smooth(steps, level, post, settings, zero=False, backwards=True)
 
 

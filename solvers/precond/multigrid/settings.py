@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,42 +96,55 @@ class Settings:
         return self.pre == self.post
 
 
-def preset_table(preset: str, ndim: int) -> dict[str, Any]:
+def preset_table(preset: str | os.PathLike[str], ndim: int) -> dict[str, Any]:
     """Return the constants that a preset file holds for 2 or 3 axes.
 
     Parameters
     ----------
-    preset : str
+    preset : str or path
         ``"tuned"`` (the file ``default.toml``), the name of a file in the folder of presets, or the path of a TOML file.
     ndim : {2, 3}
 
     Raises
     ------
     ValueError
-        If there is no such preset, or it holds unknown keys.
+        If there is no such preset, it is no TOML, says nothing about that many axes, or holds unknown keys.
     """
-    name = "default" if preset == "tuned" else preset
+    name = "default" if preset == "tuned" else os.fspath(preset)
     path = PRESETS / f"{name}.toml"
     if not path.is_file():
         path = Path(preset)
     if path.suffix != ".toml" or not path.is_file():
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
         raise ValueError(f"preset is {preset!r}: wanted 'tuned', one of {known}, or the path of a TOML file")
-    table = tomllib.loads(path.read_text(encoding="utf-8")).get(f"{ndim}d", {})
+    try:
+        table = _parsed(path, path.stat().st_mtime_ns).get(f"{ndim}d")
+    except ValueError as error:  # no TOML, or no text
+        raise ValueError(f"preset {path} cannot be read as TOML: {error}") from None
+    if not isinstance(table, dict):
+        raise ValueError(f"preset {path} has no table [{ndim}d]: wanted one for the {ndim} axes of this grid")
     unknown = sorted(set(table) - set(KEYS))
     if unknown:
         raise ValueError(f"preset {path} holds unknown entries {', '.join(unknown)}: wanted some of {', '.join(KEYS)}")
-    return dict(table)
+    return copy.deepcopy(table)
 
 
-def settings(preset: str, ndim: int, **given: Any) -> Settings:
+@functools.lru_cache(maxsize=16)
+def _parsed(path: Path, changed: int) -> dict[str, Any]:
+    """Read a file; as long as it does not change, once."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def settings(preset: str | os.PathLike[str], ndim: int, **given: Any) -> Settings:
     """Return the constants of a preset, with those arguments in place that are not None."""
-    if not isinstance(preset, str):
+    if not isinstance(preset, (str, os.PathLike)):
         raise TypeError(f"preset is {preset!r}: wanted a name or a path")
     table = preset_table(preset, ndim)
     chosen = {key: value for key, value in given.items() if value is not None}
     own = table.get("smoother", "rbsor")
     smoother = chosen.get("smoother", own)
+    if smoother == "chebyshev" and "omega" in chosen:
+        raise ValueError(f"omega is {chosen['omega']!r} with smoother 'chebyshev', which has no weights: leave it out")
     if smoother != own:  # weights of one smoother mean nothing to another
         table["omega"] = 0.8 if smoother == "jacobi" else 1.0
         table["band"] = 0
