@@ -45,7 +45,7 @@ Preset = str | os.PathLike[str]
 COARSEST = 64
 MAXITER = 200
 SMALL = SERIAL  # cells (of an even number along each axis) up to which a batch stays on one thread, its set-up included
-LARGE = 2**16  # cells from which systems side by side are no faster than one by one
+LARGE = 3 * 2**14  # cells beyond which systems side by side are no faster than one by one
 WORTH = 2.0  # steps that a system must have before it to be worth the copies of a smaller batch
 ALONE = 2**60  # entries up to which one thread does the work: all there are
 
@@ -67,7 +67,7 @@ def solve_batch(
     rtol, atol : float
         Stop each system when ``norm(b - A x) <= max(rtol * norm(b), atol)``.
     width : int, optional
-        Most systems that run side by side; by default 8 on grids of up to 8,192 cells, 4 up to 65,536, and one by one
+        Most systems that run side by side; by default 8 on grids of up to 8,192 cells, 4 up to 49,152, and one by one
         beyond, where neighbours in memory gain nothing.
     preset : str or path
         Constants of the multigrid cycle, see `precond.multigrid`.

@@ -28,6 +28,9 @@ DOTS = {
     "amg-refreshed": (GREEN, "^", 5.0, 3),
     "cg-mic": (PURPLE, "d", 5.0, 3),
     "batch": (BLUE, "*", 6.0, 4),
+    "cg-multigrid": (GREY, "*", 6.5, 3),
+    "gcrotmk-ilu": (GREY, "h", 5.0, 3),
+    "frozen-lu": (GREY, "D", 4.5, 3),
 }
 SETTINGS = ((BLUE, "o"), (GREEN, "s"), (ORANGE, "D"), (VERMILLION, "^"))
 
@@ -185,7 +188,8 @@ def _against(suite: str, records: Sequence[Record], folder: Path | None) -> Figu
             released = bool(record["slip"])
             name = f"{record['set'].capitalize()} {record['edge']}²{'' if released else ' repaired'}, "
             for t in TOLERANCES:
-                own, (paper, same) = ratios(record, t), published(record, t)
+                own, (paper, edge) = ratios(record, t), published(record, t)
+                same = edge == record["edge"]
                 colour = BLUE if released else GREEN
                 kind = "as released" if released else "without the slip"
                 axes.plot([own.low, own.high], [y, y], color=colour, lw=2.6, alpha=0.35, zorder=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 import numpy as np
@@ -190,6 +189,7 @@ def test_wrong_input_is_refused_clearly():
 
 
 def test_absence_of_hypre_is_said(monkeypatch):
+    monkeypatch.delenv(hypre.PYTHON, raising=False)
     monkeypatch.setattr(hypre.importlib.util, "find_spec", lambda name: None)
     record = hypre.measure(by_name("balls"), (8, 8, 8), 1, TERMS)
     assert record["installed"] is False
@@ -199,16 +199,33 @@ def test_absence_of_hypre_is_said(monkeypatch):
     assert hypre.missing() == "no mpiexec to start ranks with"
 
 
+def program(path, body="#!/bin/sh\n"):
+    path.write_text(body)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_another_python_can_run_the_ranks_and_its_own_mpiexec_goes_first(monkeypatch, tmp_path):
+    (tmp_path / "path").mkdir()
+    on_path = program(tmp_path / "path" / "mpiexec")
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.setenv(hypre.PYTHON, str(tmp_path / "python"))
+    assert hypre.missing() == f"{hypre.PYTHON} names no program: {tmp_path / 'python'}"
+    program(tmp_path / "python")
+    assert (hypre.missing(), hypre.interpreter()) == ("", str(tmp_path / "python"))
+    assert hypre.launcher() == on_path
+    beside = program(tmp_path / "mpiexec")
+    assert hypre.launcher() == beside
+
+
 @pytest.fixture
 def launcher(monkeypatch, tmp_path):
     """A program that takes the place of mpiexec; the test writes what it does."""
 
     def write(body: str) -> None:
-        script = tmp_path / "mpiexec"
-        script.write_text(f"#!{sys.executable}\n{body}")
-        os.chmod(script, 0o755)
+        script = program(tmp_path / "mpiexec", f"#!{sys.executable}\n{body}")
         monkeypatch.setattr(hypre, "missing", lambda: "")
-        monkeypatch.setattr(hypre, "launcher", lambda: str(script))
+        monkeypatch.setattr(hypre, "launcher", lambda: script)
 
     return write
 
@@ -226,6 +243,35 @@ def test_hypre_runs_the_ranks_on_the_system_in_turn_with_ours(launcher):
     assert record["installed"]
     assert [row["iterations"] for row in record["rows"]["hypre"]] == [record["n"]] * 2
     assert all(row["residual"] <= 1.01e-8 for row in record["rows"]["multigrid"])
+    assert record["failures"] == {}
+    assert list(record["tried"]) == list(hypre.SETTINGS)
+
+
+def test_the_fastest_setting_of_hypre_runs_in_turn_and_those_that_fail_are_listed(launcher):
+    launcher(
+        "import json, sys\n"
+        "assert sys.argv[6:8] == ['1e-08', '1'], sys.argv\n"
+        "options = json.loads(sys.argv[8])\n"
+        "residual = 1e-3 if 'grid_sweeps_all' in options else 1e-9\n"
+        "seconds = 1.0 / (1 + options['strong_threshold'] * options.get('agg_nl', 0))\n"
+        "print(json.dumps({'setup_seconds': seconds, 'solve_seconds': 0.0, 'iterations': 3, 'residual': residual}))\n"
+    )
+    record = hypre.measure(by_name("balls"), (8, 8, 8), 1, TERMS)
+    assert record["setting"] == "HMIS, ext+i, aggressive, theta 0.5"
+    assert record["options"]["strong_threshold"] == 0.5
+    assert record["failures"] == {
+        "HMIS, ext+i, aggressive, theta 0.25, two sweeps": "true residual 0.001 after 3 iterations"
+    }
+    (ours,) = record["rows"]["multigrid"]
+    assert record["ratio"] == pytest.approx(1 / 1.5 / (ours["setup_seconds"] + ours["solve_seconds"]))
+
+
+@pytest.mark.skipif(bool(hypre.missing()), reason="needs petsc4py and mpiexec")
+def test_real_ranks_of_hypre_solve_a_small_system():
+    record = hypre.measure(by_name("balls"), (8, 8, 8), 1, Terms(2, 0, SuiteOptions(quick=True)))
+    assert record["installed"], record["text"]
+    assert record["failures"] == {}
+    assert record["rows"]["hypre"][0]["residual"] <= 1.01e-8
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,13 @@ __all__ = ["SUITE"]
 BUDGET, QUICK_BUDGET = 1.5, 0.3
 # set, unknowns per axis, slip, systems for SKR, systems for the methods that carry nothing
 REPRODUCED = (
-    ("Darcy", 48, True, 60, 20),
-    ("Darcy", 78, True, 40, 10),
-    ("Helmholtz", 48, True, 60, 20),
-    ("Helmholtz", 78, True, 40, 10),
-    ("Darcy", 48, False, 40, 10),
-    ("Helmholtz", 48, False, 40, 10),
+    ("Darcy", 48, True, 100, 100),
+    ("Darcy", 78, True, 60, 40),
+    ("Helmholtz", 48, True, 100, 50),
+    ("Helmholtz", 78, True, 60, 20),
+    ("Helmholtz", 98, True, 24, 8),
+    ("Darcy", 48, False, 40, 20),
+    ("Helmholtz", 48, False, 40, 20),
 )
 QUICK_REPRODUCED = (("Darcy", 24, True, 8, 4), ("Darcy", 24, False, 8, 4))
 
