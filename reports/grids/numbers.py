@@ -239,7 +239,8 @@ def _hypre(summary: SuiteSummary) -> Iterable[Verdict]:
         }
         ratio = seconds["hypre"] / seconds["multigrid"]
         met = ratio >= HYPRE if int(record["shape"][0]) == 128 else None
-        yield Verdict(2, text, f"at least {HYPRE:g}", _factor(ratio), met, _sizes([record]))
+        note = "; ".join(filter(None, [_sizes([record]), str(record.get("setting") or "")]))
+        yield Verdict(2, text, f"at least {HYPRE:g}", _factor(ratio), met, note)
 
 
 def _batch(summary: SuiteSummary) -> Iterable[Verdict]:
