@@ -58,6 +58,21 @@ def _shells(shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
     return np.argsort(shell, axis=None, kind="stable")
 
 
+@lru_cache(maxsize=4)
+def _deviations(shape: tuple[int, ...], alpha: float, tau: float) -> Floats:
+    """Return the standard deviation of every mode of `gaussian_field`; kept, read-only, for streams of one law."""
+    longest, d = max(shape), len(shape)
+    square = np.zeros(shape)
+    for axis, n in enumerate(shape):
+        # the edge has length n / longest, so mode k oscillates k longest / n times per unit length
+        k = np.arange(n) * (longest / n)
+        square += (k**2).reshape([-1 if a == axis else 1 for a in range(d)])
+    deviation = tau ** (alpha - d / 2) * (np.pi**2 * square + tau**2) ** (-alpha / 2)
+    deviation.flat[0] = 0.0
+    deviation.flags.writeable = False
+    return cast(Floats, deviation)
+
+
 def gaussian_field(
     shape: int | tuple[int, ...],
     *,
@@ -105,19 +120,13 @@ def gaussian_field(
     alpha = checks.real("alpha", alpha, d / 2, above=True)
     tau = checks.real("tau", tau, 0.0, above=True)
     longest = max(shape)
-    square = np.zeros(shape)
-    for axis, n in enumerate(shape):
-        # the edge has length n / longest, so mode k oscillates k longest / n times per unit length
-        k = np.arange(n) * (longest / n)
-        square += (k**2).reshape([-1 if a == axis else 1 for a in range(d)])
-    deviation = tau ** (alpha - d / 2) * (np.pi**2 * square + tau**2) ** (-alpha / 2)
-    deviation.flat[0] = 0.0
+    deviation = _deviations(shape, alpha, tau)
     xi = _nested_normals(shape, np.random.default_rng(rng))
     volume = np.prod([n / longest for n in shape])
     if sigma is not None:
         sigma = checks.real("sigma", sigma, 0.0)
         total = np.sqrt(np.sum(deviation**2) / volume)
-        deviation *= sigma / total if total > 0 else 0.0
+        deviation = deviation * (sigma / total if total > 0 else 0.0)
     # orthonormal transform: basis vectors of unit Euclidean norm, times sqrt(N / volume) for unit L2 norm
     return cast(Floats, idctn(deviation * xi, norm="ortho") * np.sqrt(xi.size / volume))
 

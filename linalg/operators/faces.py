@@ -63,7 +63,9 @@ def face_conductances(
         raise ValueError(f"coefficient has shape {k.shape}: wanted the shape of the grid, {grid.shape}")
     if not (np.isfinite(k[interior]).all() and (k[interior] > 0).all()):
         raise ValueError("coefficient must be positive and finite in every interior cell")
-    k[~interior] = 0.0
+    whole = grid.cells is None
+    if not whole:
+        k[~interior] = 0.0
     largest = float(k.max())
     unit = 1.0 if 1e-100 < largest < 1e100 else 2.0 ** math.floor(math.log2(largest))  # products of two must be numbers
     if unit != 1.0:
@@ -75,11 +77,14 @@ def face_conductances(
         first, last = along(axis, grid.ndim, slice(None, -1)), along(axis, grid.ndim, slice(1, None))
         low, high = k[first], k[last]
         total = low + high
-        if mean == "harmonic":
+        if whole and unit == 1.0:  # all cells are positive and none is held: the same numbers in fewer passes
+            between = 2.0 * low * high / total if mean == "harmonic" else 0.5 * total
+        elif mean == "harmonic":
             between = np.divide(2.0 * low * high, total, out=np.zeros_like(total), where=total > 0)
         else:
             between = np.where((low > 0) & (high > 0), 0.5 * total, 0.0)
-        between += 2.0 * (low * held[last] + high * held[first])
+        if not whole:
+            between += 2.0 * (low * held[last] + high * held[first])
         faces[along(axis, grid.ndim, slice(1, -1))] = between
         for side, cell, face in zip(grid.sides[axis], (0, -1), (0, -1), strict=True):
             here, there = along(axis, grid.ndim, cell), along(axis, grid.ndim, -1 - cell)
@@ -160,9 +165,10 @@ def check_closed(arrays: tuple[Array, ...], grid: Grid) -> None:
         if grid.shape[axis] == 1 and grid.sides[axis][0] == "periodic":
             continue  # a cell that is its own neighbour exchanges nothing
         low, high = along(axis, ndim, slice(None, -1)), along(axis, ndim, slice(1, None))
-        open_ = (interior[low] & (interior | held)[high]) | (interior[high] & held[low])
-        if np.any(faces[along(axis, ndim, slice(1, -1))][~open_]):
-            raise ValueError(f"conductances of axis {axis} are not zero on a face to a no-flux cell")
+        if grid.cells is not None:
+            open_ = (interior[low] & (interior | held)[high]) | (interior[high] & held[low])
+            if np.any(faces[along(axis, ndim, slice(1, -1))][~open_]):
+                raise ValueError(f"conductances of axis {axis} are not zero on a face to a no-flux cell")
         first, last = along(axis, ndim, 0), along(axis, ndim, -1)
         for side, face in zip(grid.sides[axis], (first, last), strict=True):
             if side == "neumann" and np.any(faces[face]):

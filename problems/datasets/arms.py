@@ -17,7 +17,7 @@ from ...solvers import SolveResult, precond
 from ..base import Problem
 from .ordering import Ordering
 
-__all__ = ["ARMS", "Arm", "SystemSolver", "arm"]
+__all__ = ["ARMS", "Arm", "SystemSolver", "arm", "batchable", "coefficients_differ"]
 
 MAXITER = 10_000  # products with A; SKR's own cap
 RESTART, RECYCLED = 40, 20
@@ -88,12 +88,24 @@ def _batch(problems: Sequence[Problem], ordering: Ordering, rtol: float) -> list
 
 def _auto(problems: Sequence[Problem], ordering: Ordering, rtol: float) -> list[SolveResult]:
     """Batched multigrid for different positive definite systems on one grid, a sequence solver for all others."""
-    if len(problems) > 1 and all(_batchable(problem) for problem in problems) and _differ(problems[0], problems[1]):
+    if (
+        len(problems) > 1
+        and all(batchable(problem) for problem in problems)
+        and coefficients_differ(problems[0], problems[1])
+    ):
         return _batch(problems, ordering, rtol)
     return ARMS["sequence"](problems, ordering, rtol)
 
 
-def _batchable(problem: Problem) -> bool:
+def batchable(problem: Problem) -> bool:
+    """Whether `solve_batch` takes the system: a real positive definite stencil operator without a null space.
+
+    Examples
+    --------
+    >>> from ritzkit.problems import Poisson
+    >>> batchable(Poisson((4, 4)).sample(0))
+    True
+    """
     A = problem.A
     return (
         isinstance(A, StencilOperator)
@@ -104,7 +116,15 @@ def _batchable(problem: Problem) -> bool:
     )
 
 
-def _differ(one: Problem, other: Problem) -> bool:
+def coefficients_differ(one: Problem, other: Problem) -> bool:
+    """Whether two draws have different matrices, read off their coefficients, or off the domain where they have none.
+
+    Examples
+    --------
+    >>> from ritzkit.problems import Poisson
+    >>> coefficients_differ(Poisson((4, 4)).sample(0), Poisson((4, 4)).sample(1))
+    False
+    """
     fields, others = one.fields.get("coefficient"), other.fields.get("coefficient")
     if fields is None or others is None:
         return one.grid is None or one.grid.cells is not None

@@ -3,6 +3,9 @@
 The problems are drawn anew from the family and the seed in the manifest. A label in single precision cannot meet a small
 tolerance in ``norm(b - A x)``: rounding x by a relative ``u = 2^-24`` per entry may change ``A x`` by ``u |A| |x|``,
 entry by entry. So this much, and no more, is allowed on top of the tolerance.
+
+All of it runs on one thread: the arrays of a sample are too small to be shared, and threads of BLAS that wait for each other
+cost more than they do.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...linalg import vectors
+from ...linalg.threads import thread_limit
 from ..base import Family, Problem
 from .chunk import draw
 from .content import Content, unknowns
@@ -31,7 +36,10 @@ SINGLE, DOUBLE = 2.0**-24, 2.0**-53
 
 
 def validate_dataset(
-    path: str | Path, *, family: Family | None = None, callback: Callable[[int, int], None] | None = None
+    path: str | Path,
+    *,
+    family: Family | None = None,
+    callback: Callable[[int, int], None] | None = None,
 ) -> Manifest | None:
     """Check a dataset, down to the true residual of every sample.
 
@@ -43,7 +51,7 @@ def validate_dataset(
     family : Family, optional
         The family, if it is not one of `FAMILIES`; without it such a dataset gets no check of residuals.
     callback : callable, optional
-        Called as ``callback(done, count)`` after each sample.
+        Called as ``callback(done, count)`` after each sample, in order.
 
     Returns
     -------
@@ -88,28 +96,29 @@ def validate_dataset(
             f"{folder}: sample {bad['index']} has no label: {bad['outcome']}, residual {bad['residual']:.2e} "
             f"({len(manifest.failed)} of {manifest.count} samples failed)"
         )
-    changed = []
+    damaged = []
     for name, wanted in manifest.files.items():
         if not (folder / name).is_file():
             raise ValueError(f"{folder / name}: missing; generate with resume=True makes it again")
         if checksum(folder / name) != wanted:
-            changed.append(folder / name)
+            damaged.append(folder / name)
     family = family if family is not None else _family(manifest.config["family"])
     seen = 0
     try:
-        for index, x, y in chosen.read(folder, layout):
-            _check_sample(manifest, layout, chosen.exact, family, index, x, y)
-            seen += 1
-            if callback is not None:
-                callback(seen, manifest.count)
+        with thread_limit(1):
+            for index, x, y in chosen.read(folder, layout):
+                _check_sample(manifest, layout, chosen.exact, family, index, x, y)
+                seen += 1
+                if callback is not None:
+                    callback(seen, manifest.count)
     except (OSError, KeyError, RuntimeError, EOFError) as error:
-        where = changed[0] if changed else folder
+        where = damaged[0] if damaged else folder
         raise ValueError(f"{where}: cannot be read as {chosen.name}, sample {seen} and on: {error}") from None
     if seen != manifest.count:
         raise ValueError(f"{folder}: holds {seen} samples, the manifest says {manifest.count}")
-    if changed:
+    if damaged:
         raise ValueError(
-            f"{changed[0]}: its bytes are not those of the manifest, although every sample passes its checks"
+            f"{damaged[0]}: its bytes are not those of the manifest, although every sample passes its checks"
         )
     return manifest
 
@@ -152,9 +161,9 @@ def _check_sample(
 
 def _residual(problem: Problem, y: Array, exact: bool) -> tuple[float, Callable[[], float]]:
     """Return the relative residual of a label, and what rounding may add to it."""
-    x = unknowns(problem, y).astype(np.result_type(problem.A.dtype, np.float64))
-    size = float(np.linalg.norm(problem.b)) or 1.0
-    residual = float(np.linalg.norm(problem.b - problem.A.matvec(x))) / size
+    x = unknowns(problem, y).astype(np.result_type(problem.A.dtype, np.float64), copy=False)
+    size = float(vectors.norm(problem.b)) or 1.0
+    residual = float(vectors.norm(problem.b - problem.A.matvec(x))) / size
 
     def rounding() -> float:
         total = float(np.linalg.norm(abs(problem.A.tocsr()) @ np.abs(x))) / size

@@ -235,7 +235,9 @@ def _auto(rtol: float) -> Solve:
     def solve(problems: Sequence[Any]) -> list[Answer]:
         nonlocal chosen
         if chosen is None and len(problems) > 1:
-            fits = all(arms._batchable(problem) for problem in problems) and arms._differ(problems[0], problems[1])
+            fits = all(arms.batchable(problem) for problem in problems) and arms.coefficients_differ(
+                problems[0], problems[1]
+            )
             chosen = together if fits else one_by_one
         return (chosen or one_by_one)(problems)
 
