@@ -456,7 +456,12 @@ def test_tables_and_page_come_from_the_records_alone(all_records, tmp_path):
     ):
         assert wanted in text
     html = write_page(records, tmp_path).read_text()
-    for wanted in ("Tuned multigrid: iterations to 1e-8, 3-D", "Many systems on one grid", "matrix-free", "petsc4py is not installed"):
+    for wanted in (
+        "Tuned multigrid: iterations to 1e-8, 3-D",
+        "Many systems on one grid",
+        "matrix-free",
+        "petsc4py is not installed",
+    ):
         assert wanted in html
     assert (tmp_path / "figures" / "multigrid-iterations-3d.svg").exists()
     assert (tmp_path / "figures" / "multigrid-seconds-2d.png").exists()
