@@ -216,7 +216,7 @@ class _Batch:
         self._schedule(chosen)
 
     def refill(self, operators: list[StencilOperator], sides: list[Array]) -> None:
-        """Take other systems of the same grid, as many: no memory is taken anew, which several threads cannot do at once."""
+        """Take other systems of the same grid, as many, into the same arrays."""
         parts = [A._faces for A in operators]
         former = self.hierarchy.shapes
         self.hierarchy.fill(operators, parts)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..summary import Row, SuiteSummary, median
+from ..verdicts import Verdict, of_kind
 
 __all__ = ["NAMES", "Verdict", "edge_text", "growth", "of_kind", "targets", "total", "variants"]
 
@@ -43,42 +43,6 @@ JUDGED = {
     "default": "W(2,2), as it comes",
 }
 """Variants whose iterations are judged, in words."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One target and what became of it.
-
-    Attributes
-    ----------
-    number : int
-        Which of the targets it belongs to.
-    text : str
-        What is asked, in words.
-    wanted, measured : str
-        Both numbers, as shown.
-    met : bool or None
-        None where it is not judged.
-    note : str
-        On what it was measured, or why it was not.
-    """
-
-    number: int
-    text: str
-    wanted: str
-    measured: str
-    met: bool | None
-    note: str = ""
-
-    @property
-    def word(self) -> str:
-        """Return "met", "missed" or "not judged"."""
-        return "not judged" if self.met is None else "met" if self.met else "missed"
-
-
-def of_kind(summary: SuiteSummary, kind: str) -> list[Record]:
-    """Return the records of one kind among those that the suite wrote in its own way."""
-    return [record for record in summary.others if record["kind"] == kind]
 
 
 def growth(summary: SuiteSummary) -> dict[tuple[int, str], list[Record]]:

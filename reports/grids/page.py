@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
+from .. import verdicts as shared
 from ..summary import SuiteSummary
 from .numbers import NAMES, Verdict, edge_text, growth, of_kind, targets
 from .tables import sections
@@ -75,18 +75,9 @@ def section(summary: SuiteSummary, figures: str) -> str:
     figures : str
         Its figures, ready for the page.
     """
-    parts = []
-    for title, table in sections(summary):
-        inner = table.html()
-        if any(word in title for word in FOLDED):
-            parts.append(f"<div class='card'><details><summary>{html.escape(title)}</summary>{inner}</details></div>")
-        else:
-            parts.append(f"<div class='card'><h3>{html.escape(title)}</h3>{inner}</div>")
-        if title == "Targets" and figures:
-            parts.append(f"<div class='card'><div class='figures'>{figures}</div></div>")
-    return "\n".join(parts)
+    return shared.cards(sections(summary), FOLDED, figures)
 
 
 def markdown(summary: SuiteSummary) -> str:
     """Return all tables of a suite's measurements as Markdown."""
-    return "\n".join(f"### {title}\n\n{table.markdown()}" for title, table in sections(summary))
+    return shared.markdown(sections(summary))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..summary import SuiteSummary, median
+from ..verdicts import Verdict, of_kind
 
 __all__ = [
     "PAIRS",
@@ -61,42 +62,6 @@ PAIRS = (
     ("restarted GMRES, ILU(0) rebuilt", "gmres-dr-ilu", "skr-ilu-unsorted"),
 )
 """Pairs of arms that differ in recycling across systems alone: where, without, with."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One target and what became of it.
-
-    Attributes
-    ----------
-    number : int
-        Which of the targets it belongs to.
-    text : str
-        What is asked, in words.
-    wanted, measured : str
-        Both numbers, as shown.
-    met : bool or None
-        None where it is not judged.
-    note : str
-        On what it was measured, or why it was not judged.
-    """
-
-    number: int
-    text: str
-    wanted: str
-    measured: str
-    met: bool | None
-    note: str = ""
-
-    @property
-    def word(self) -> str:
-        """Return "met", "missed" or "not judged"."""
-        return "not judged" if self.met is None else "met" if self.met else "missed"
-
-
-def of_kind(summary: SuiteSummary, kind: str) -> list[Record]:
-    """Return the records of one kind among those that the suite wrote in its own way."""
-    return [record for record in summary.others if record["kind"] == kind]
 
 
 def quick(record: Record) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 
+from .. import verdicts as shared
 from ..canvas import duration
 from ..summary import SuiteSummary
 from .numbers import Verdict, best_fixed, called, factor, gain, of_kind, per_sample, rate, targets
@@ -100,18 +100,9 @@ def section(summary: SuiteSummary, figures: str) -> str:
     figures : str
         Its figures, ready for the page.
     """
-    parts = []
-    for title, table in sections(summary):
-        inner = table.html()
-        if any(word in title for word in FOLDED):
-            parts.append(f"<div class='card'><details><summary>{html.escape(title)}</summary>{inner}</details></div>")
-        else:
-            parts.append(f"<div class='card'><h3>{html.escape(title)}</h3>{inner}</div>")
-        if title == "Targets" and figures:
-            parts.append(f"<div class='card'><div class='figures'>{figures}</div></div>")
-    return "\n".join(parts)
+    return shared.cards(sections(summary), FOLDED, figures)
 
 
 def markdown(summary: SuiteSummary) -> str:
     """Return all tables of a suite's sequences or datasets as Markdown."""
-    return "\n".join(f"### {title}\n\n{table.markdown()}" for title, table in sections(summary))
+    return shared.markdown(sections(summary))

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["read_space", "write_space"]
+__all__ = ["read_space", "write_archive", "write_space"]
 
 Array = npt.NDArray[Any]
 VERSION = 1
 
 
 def write_space(space: Any, path: str | os.PathLike[str]) -> None:
-    """Write a space to a file beside its place, then put it there in one step."""
+    """Write a space, whole or not at all."""
     header = {
         "format": "ritzkit recycle space", "version": VERSION, "size": space.size, "storage": space.storage,
         "token": space.token, "norm": space._norm,
@@ -27,6 +27,11 @@ def write_space(space: Any, path: str | os.PathLike[str]) -> None:
     for name, block in (("U", space._U), ("C", space._C), ("P", space._P), ("gain", space.gain)):
         if block is not None:
             arrays[name] = block
+    write_archive(path, arrays)
+
+
+def write_archive(path: str | os.PathLike[str], arrays: dict[str, Array]) -> None:
+    """Write arrays to a file beside its place, then put it there in one step."""
     target = Path(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:

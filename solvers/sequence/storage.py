@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from scipy.sparse import csc_array
 
 from ...linalg import Grid
 from ..recycling import RecycleSpace
+from ..recycling.files import write_archive
 from .entries import Box, Entries, Pattern
 from .families import FAMILIES
 from .guess import Past, Span
@@ -119,17 +118,7 @@ def save(solver: Any, path: Any) -> None:
         "groups": groups, "known": writer.known, "places": writer.places,
     }  # fmt: skip
     arrays = {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **writer.arrays}
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_archive(path, arrays)
 
 
 def load(kind: type[Any], path: Any) -> Any:
